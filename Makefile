@@ -1,0 +1,56 @@
+# Needs make, Python >= 3.11 and the package registries, nothing else.
+
+PYTHON ?= python3
+ARGS ?=
+FUZZ_EXAMPLES ?= 300
+
+VENV := .venv
+IN_VENV := $(VENV)/bin/python
+STACK := $(IN_VENV) -m compose.embedded
+PYTHON_PACKAGES := $(VENV)/.installed
+NODE_PACKAGES := compose/embedded/node_modules/.installed
+
+export FUZZ_EXAMPLES
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check format shell reset bench fuzz locks
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+
+up: $(PYTHON_PACKAGES) $(NODE_PACKAGES) ## Run the whole stack in the foreground, Ctrl-C stops it (PORT=8000 MAIL_PORT=8025 FLOWER_PORT=5555 DATA_DIR=.data)
+	@$(STACK) up
+
+test: $(PYTHON_PACKAGES) ## Run the tests with servers of their own (ARGS="helpdesk/users -k login")
+	@$(STACK) run -- $(IN_VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+check: $(PYTHON_PACKAGES) ## Check style, types, imports, migrations, API schema, templates, scripts and lock files
+	@$(STACK) run -- $(IN_VENV) -m compose.embedded.checks
+
+format: $(PYTHON_PACKAGES) ## Format the code, and fix what can be fixed safely
+	@$(IN_VENV) -m ruff check --fix-only --quiet .
+	@$(IN_VENV) -m ruff format --quiet .
+
+shell: $(PYTHON_PACKAGES) ## Open a Django shell on the stack's database, whether the stack runs or not
+	@$(STACK) exec -- $(IN_VENV) manage.py shell $(ARGS)
+
+reset: $(PYTHON_PACKAGES) ## Empty the data folder (DATA_DIR=.data)
+	@$(STACK) reset
+
+bench: $(PYTHON_PACKAGES) ## Measure what docs/performance.md quotes, with servers of its own
+	@$(STACK) run -- $(IN_VENV) -m benchmarks $(ARGS)
+
+fuzz: $(PYTHON_PACKAGES) ## Send generated requests to the whole API (FUZZ_EXAMPLES=300 for each operation)
+	@$(STACK) run -- $(IN_VENV) -m pytest -m fuzz $(ARGS)
+
+locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
+	@for name in base local production node; do \
+		$(IN_VENV) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+			--custom-compile-command "make locks" $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+
+$(PYTHON_PACKAGES): requirements/local.txt
+	@$(PYTHON) compose/embedded/install.py
+
+$(NODE_PACKAGES): $(PYTHON_PACKAGES) requirements/node.txt compose/embedded/package-lock.json
+	@$(IN_VENV) -m compose.embedded.node

@@ -1,0 +1,112 @@
+"""The one folder that holds everything the stack remembers: databases, captured mail, the secret key."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from compose.embedded import postgres, secret
+from compose.embedded.errors import Refusal
+
+
+@dataclass(frozen=True)
+class DataDir:
+    path: Path
+
+    @property
+    def lock(self) -> Path:
+        """Also tells this folder from somebody's other files."""
+        return self.path / "helpdesk.lock"
+
+    @property
+    def environment(self) -> Path:
+        """NAME=value lines for whoever wants to reach the running servers; exists only while they run."""
+        return self.path / "environment"
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "postgres"
+
+    @property
+    def valkey(self) -> Path:
+        return self.path / "valkey"
+
+    @property
+    def mail(self) -> Path:
+        return self.path / "mail"
+
+    @property
+    def celery(self) -> Path:
+        return self.path / "celery"
+
+    @property
+    def secret_key(self) -> str:
+        return secret.read_or_make(self.path / "secret-key")
+
+    def demo_marker(self, database_url: str) -> Path:
+        """Where it is noted that a database, by default the embedded one, has its demo data."""
+        name = sha256(database_url.encode()).hexdigest()[:12] if database_url else "embedded"
+        return self.path / f"demo-data-{name}"
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[DataDir]:
+    """Make the folder if need be and keep other stacks out of it."""
+    data_dir = DataDir(path)
+    _make(data_dir)
+    with data_dir.lock.open("a+") as lock:
+        _lock(lock.fileno(), data_dir)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield data_dir
+
+
+def is_claimed(path: Path) -> bool:
+    """Tell whether a stack runs on the folder."""
+    lock = DataDir(path).lock
+    if not lock.exists():
+        return False
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def reset(path: Path) -> bool:
+    """Empty the folder and remove what it points to; False when there is nothing to remove."""
+    if not DataDir(path).lock.exists():
+        return False
+    with claim(path) as data_dir:
+        postgres.remove(data_dir.postgres)
+        for entry in path.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    return True
+
+
+def _make(data_dir: DataDir) -> None:
+    path = data_dir.path
+    if path.exists() and not data_dir.lock.exists() and any(path.iterdir()):
+        raise Refusal(f"The folder {path} holds other files: set DATA_DIR to an empty or new folder.")
+    if not path.exists():
+        path.mkdir(parents=True)
+        # The account that PostgreSQL runs under on behalf of root has to get through, and nobody has to look inside.
+        path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    for folder in (data_dir.valkey, data_dir.mail, data_dir.celery):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _lock(descriptor: int, data_dir: DataDir) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = data_dir.lock.read_text().strip() or "unknown"
+        raise Refusal(
+            f"The data folder {data_dir.path} is in use by a running stack (pid {pid}): stop it, or set DATA_DIR.",
+        ) from None

@@ -1,0 +1,53 @@
+"""TCP ports on the loopback interface."""
+
+import socket
+from collections.abc import Mapping
+
+from compose.embedded.errors import Refusal
+
+LOOPBACK = "127.0.0.1"
+HIGHEST = 65_535
+
+
+def free_port(*, preferred: int | None = None) -> int:
+    """Return the preferred port if nobody has it, else one that the system picks."""
+    if preferred is not None and is_free(preferred):
+        return preferred
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    # A listener on all interfaces does not everywhere stop a bind to one of them, so ask both ways.
+    return _can_bind(port) and not answers(port)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def require_free(wanted: Mapping[str, int]) -> None:
+    """Refuse, naming the variable to set, when one of the ports by variable is taken or given twice."""
+    owners: dict[int, str] = {}
+    for variable, port in wanted.items():
+        if port in owners:
+            raise Refusal(f"{owners[port]} and {variable} are both {port}: set one of them to another port.")
+        owners[port] = variable
+        if not is_free(port):
+            other = next((p for p in range(port + 1, HIGHEST) if p not in wanted.values() and is_free(p)), 0)
+            raise Refusal(f"Port {port} is already in use: set {variable}, for example `make up {variable}={other}`.")
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        # Without this, connections that have just ended would make a free port look taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,81 @@
+"""`make up`: the servers, the database and every process of the product, until Ctrl-C."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from compose.embedded import data_dir as data_dirs
+from compose.embedded.announcement import announce_when_ready
+from compose.embedded.data_dir import DataDir
+from compose.embedded.demo import fill_demo_data
+from compose.embedded.errors import Refusal
+from compose.embedded.guard import Guard
+from compose.embedded.node import find_node
+from compose.embedded.options import Options
+from compose.embedded.ports import free_port, require_free
+from compose.embedded.product import follow_commands, manage, product_commands, product_environment
+from compose.embedded.progress import step
+from compose.embedded.servers import Servers, lasting_servers
+from compose.embedded.supervisor import supervise
+
+POLL_SECONDS = 0.3
+
+
+def run_stack(options: Options) -> None:
+    """Run all of it in the foreground; a process that ends by itself is a refusal that names it."""
+    node = find_node()
+    if node is None:
+        raise Refusal("There is no Node: run `make up`, which installs one.")
+    with data_dirs.claim(options.data_dir) as data_dir:
+        require_free(_wanted_ports(options))
+        with Guard() as guard, lasting_servers(data_dir, options, guard) as servers:
+            _run_product(options, data_dir, servers, guard, node)
+
+
+def _wanted_ports(options: Options) -> dict[str, int]:
+    ports = {"PORT": options.port, "MAIL_PORT": options.mail_port, "FLOWER_PORT": options.flower_port}
+    return ports | ({"EMAIL_PORT": options.smtp_port} if options.smtp_port else {})
+
+
+def _run_product(options: Options, data_dir: DataDir, servers: Servers, guard: Guard, node: Path) -> None:
+    smtp_port = options.smtp_port or free_port()
+    environment = product_environment(servers.variables, smtp_port=smtp_port)
+    with step("Migrate the database"):
+        manage("migrate", "--verbosity=0", environment=environment)
+    fill_demo_data(data_dir, options, environment)
+    commands = product_commands(options, data_dir, node=node, smtp_port=smtp_port)
+
+    def on_start() -> None:
+        announce_when_ready(options)
+        _stop_with_make()
+
+    # The terminal was closed.
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    reason = supervise(
+        follow_commands(servers.running) | commands,
+        environment=environment,
+        guard=guard,
+        on_start=on_start,
+    )
+    if reason is not None:
+        raise Refusal(f"The stack was stopped because {reason}; its last words are above.")
+
+
+def _stop_with_make() -> None:
+    """Stop when make, our parent, is killed, or is interrupted alone: it then waits for us and says nothing."""
+    make = os.getppid()
+    if "MAKELEVEL" not in os.environ:
+        return
+    while os.getppid() == make and not _is_interrupted(make):
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_interrupted(make: int) -> bool:
+    """Tell from what Linux knows whether make has taken a SIGINT: from then on it no longer catches the signal."""
+    status = Path(f"/proc/{make}/status")
+    if not status.exists():
+        return False
+    fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+    return not int(fields["SigCgt"], 16) >> (signal.SIGINT - 1) & 1
