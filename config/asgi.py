@@ -1,0 +1,18 @@
+"""One port for both protocols: HTTP goes to the WSGI stack in a bounded thread pool, websockets to Channels."""
+
+from a2wsgi import WSGIMiddleware
+from channels.routing import ProtocolTypeRouter, URLRouter
+
+from config.wsgi import application as wsgi_application
+
+HTTP_THREADS = 8
+
+# After config.wsgi, which loads the applications: consumers import models.
+from config.websocket import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": WSGIMiddleware(wsgi_application, workers=HTTP_THREADS),
+        "websocket": URLRouter(websocket_urlpatterns),
+    },
+)

@@ -1,0 +1,23 @@
+"""The product behind a TLS proxy: docker-compose.production.yml."""
+
+from config.environment import env, refuse
+from config.settings.base import *
+
+# Requests
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = env.bool("DJANGO_SECURE_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+if not ALLOWED_HOSTS:
+    refuse("DJANGO_ALLOWED_HOSTS is not set: it lists the host names that the helpdesk answers to.")
+
+# Static files
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}

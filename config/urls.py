@@ -1,0 +1,16 @@
+"""Every HTTP address; the API's own are in config.api_router."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import TemplateView
+
+urlpatterns = [
+    path("", TemplateView.as_view(template_name="home.html"), name="home"),
+    path("admin/", admin.site.urls),
+    path("api/", include("config.api_router")),
+]
+
+handler400 = "helpdesk.core.errors.bad_request"
+handler403 = "helpdesk.core.errors.permission_denied"
+handler404 = "helpdesk.core.errors.not_found"
+handler500 = "helpdesk.core.errors.server_error"

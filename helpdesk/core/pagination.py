@@ -1,0 +1,75 @@
+"""Numbered pages whose deep ends cost no more than the first."""
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+class NumberedPages(PageNumberPagination):
+    """`?page=` from 1, 20 rows a page; a page that does not exist is 404."""
+
+    page_size = 20
+    invalid_page_message = _("Invalid page.")
+
+    def paginate_queryset(  # type: ignore[override] # a queryset is a sequence, and the view may still choose its columns
+        self,
+        queryset: QuerySet[ModelT],
+        request: Request,
+        view: "APIView | None" = None,
+    ) -> QuerySet[ModelT]:
+        """Return the rows of the asked page, in the queryset's own order."""
+        self.request = request
+        self.count = self.count_of(queryset)
+        self.last_number = max(1, -(-self.count // self.page_size))
+        self.number = self.asked_number()
+        rows = window(queryset, offset=(self.number - 1) * self.page_size, size=self.page_size, count=self.count)
+        return queryset.model._default_manager.filter(pk__in=rows.values("pk")).order_by(*queryset.query.order_by)  # noqa: SLF001 -- Django's public extension point
+
+    def count_of(self, queryset: QuerySet[ModelT]) -> int:
+        return queryset.count()
+
+    def asked_number(self) -> int:
+        try:
+            number = int(self.request.query_params.get(self.page_query_param, "1"))
+        except ValueError:
+            raise NotFound(self.invalid_page_message) from None
+        if not 1 <= number <= self.last_number:
+            raise NotFound(self.invalid_page_message)
+        return number
+
+    def envelope(self, results: list[Any]) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "next": self.link_to(self.number + 1),
+            "previous": self.link_to(self.number - 1),
+            "results": results,
+        }
+
+    def get_paginated_response(self, data: list[Any]) -> Response:
+        return Response(self.envelope(data))
+
+    def link_to(self, number: int) -> str | None:
+        if not 1 <= number <= self.last_number:
+            return None
+        url = self.request.build_absolute_uri()
+        if number == 1:
+            return remove_query_param(url, self.page_query_param)
+        return replace_query_param(url, self.page_query_param, number)
+
+
+def window(queryset: QuerySet[ModelT], *, offset: int, size: int, count: int) -> QuerySet[ModelT]:
+    """Return `size` rows from `offset` on, reached from the nearer end of an ordered queryset of `count` rows."""
+    if offset <= count // 2:
+        return queryset[offset : offset + size]
+    return queryset.reverse()[max(0, count - offset - size) : count - offset]

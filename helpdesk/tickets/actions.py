@@ -1,0 +1,173 @@
+"""What can happen to a ticket. Each action is one transaction: lock, check, write, record."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from helpdesk.tickets import search
+from helpdesk.tickets.list_cache import outdate_lists_with_tickets_of
+from helpdesk.tickets.models import Comment, EventKind, EventSource, Priority, Ticket, TicketEvent
+from helpdesk.users.models import User
+
+CHANGEABLE_FIELDS = {
+    "title": EventKind.TITLE_CHANGED,
+    "description": EventKind.DESCRIPTION_CHANGED,
+    "status": EventKind.STATUS_CHANGED,
+    "priority": EventKind.PRIORITY_CHANGED,
+    "assigned_to": EventKind.ASSIGNEE_CHANGED,
+}
+
+
+class Origin(NamedTuple):
+    """Who acts, and through which door."""
+
+    actor: User
+    source: EventSource
+
+
+@transaction.atomic
+def create_ticket(
+    origin: Origin,
+    *,
+    title: str,
+    description: str,
+    priority: Priority = Priority.MEDIUM,
+) -> Ticket:
+    """Open a ticket of the actor's own."""
+    now = timezone.now()
+    ticket = Ticket.objects.create(
+        title=title,
+        description=description,
+        priority=priority,
+        created_by=origin.actor,
+        created_at=now,
+        updated_at=now,
+    )
+    search.add_words(ticket.pk, title, description)
+    first_values = {"title": title, "status": ticket.status, "priority": Priority(priority).name.lower()}
+    record(ticket, event(origin, ticket, EventKind.TICKET_CREATED, new=first_values, at=now))
+    return ticket
+
+
+@transaction.atomic
+def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any]) -> Ticket:
+    """Set the fields named in `changes` (keys of CHANGEABLE_FIELDS); what is unchanged is not recorded.
+
+    Raises Ticket.DoesNotExist, and ValidationError for an assignee who is not an active agent.
+    """
+    ticket = Ticket.objects.visible_to(origin.actor).select_related("assigned_to").locked().get(pk=ticket_id)
+    changed = {field: value for field, value in changes.items() if getattr(ticket, field) != value}
+    if not changed:
+        return ticket
+    check_assignee(changed.get("assigned_to"))
+    now = timezone.now()
+    events = list(change_events(origin, ticket, changed, at=now))
+    for field, value in changed.items():
+        setattr(ticket, field, value)
+    touch(ticket, at=now, fields=changed)
+    if {"title", "description"} & changed.keys():
+        search.replace_words(ticket)
+    record(ticket, *events)
+    return ticket
+
+
+@transaction.atomic
+def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
+    """Say something on a ticket that the actor may see; raises Ticket.DoesNotExist."""
+    ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
+    now = timezone.now()
+    comment = Comment.objects.create(ticket=ticket, author=origin.actor, content=content, created_at=now)
+    ticket.comments_count += 1
+    ticket.last_comment_at = now
+    touch(ticket, at=now, fields=("comments_count", "last_comment_at"))
+    search.add_words(ticket.pk, content)
+    record(ticket, event(origin, ticket, EventKind.COMMENT_ADDED, comment=comment, at=now))
+    return comment
+
+
+@transaction.atomic
+def delete_ticket(origin: Origin, ticket_id: int) -> None:
+    """Delete a ticket with its comments; its history stays. Raises Ticket.DoesNotExist."""
+    ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
+    record(ticket, event(origin, ticket, EventKind.TICKET_DELETED, old=ticket.title, at=timezone.now()))
+    ticket.delete()
+
+
+def unassign_tickets(origin: Origin, agent: User) -> None:
+    """Take every ticket from somebody who is no longer an agent."""
+    for ticket_id in Ticket.objects.filter(assigned_to=agent).order_by("pk").values_list("pk", flat=True):
+        update_ticket(origin, ticket_id, changes={"assigned_to": None})
+
+
+def check_assignee(user: User | None) -> None:
+    if user is not None and not (user.is_agent and user.is_active):
+        raise ValidationError(
+            {"assigned_to": ValidationError(_("Only agents can be assignees."), code="not_an_agent")}
+        )
+
+
+def change_events(
+    origin: Origin,
+    ticket: Ticket,
+    changed: Mapping[str, Any],
+    *,
+    at: datetime,
+) -> Iterator[TicketEvent]:
+    for field, value in changed.items():
+        yield event(
+            origin,
+            ticket,
+            CHANGEABLE_FIELDS[field],
+            old=recorded(field, getattr(ticket, field)),
+            new=recorded(field, value),
+            at=at,
+        )
+
+
+def recorded(field: str, value: Any) -> Any:
+    """Return a field's value as the ledger keeps it."""
+    if field == "priority":
+        return Priority(value).name.lower()
+    if isinstance(value, User):
+        return {"id": value.pk, "username": value.username}
+    return value
+
+
+def event(
+    origin: Origin,
+    ticket: Ticket,
+    kind: EventKind,
+    *,
+    at: datetime,
+    old: Any = None,
+    new: Any = None,
+    comment: Comment | None = None,
+) -> TicketEvent:
+    return TicketEvent(
+        ticket=ticket,
+        kind=kind,
+        actor=origin.actor,
+        source=origin.source,
+        old=old,
+        new=new,
+        comment=comment,
+        created_at=at,
+    )
+
+
+def record(ticket: Ticket, *events: TicketEvent) -> None:
+    """Write the events into the ledger; the lists that show the ticket are outdated after the commit."""
+    TicketEvent.objects.bulk_create(events)
+    outdate_lists_with_tickets_of(ticket.created_by_id)
+
+
+def touch(ticket: Ticket, *, at: datetime, fields: Iterable[str]) -> None:
+    """Save the fields of a locked ticket, with its new time and version."""
+    ticket.updated_at = at
+    ticket.version += 1
+    ticket.save(update_fields=[*fields, "updated_at", "version"])

@@ -1,0 +1,70 @@
+"""What a list can be narrowed and ordered by."""
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django_filters import rest_framework as django_filters
+
+from helpdesk.core.fields import MAXIMUM_ID
+from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket
+from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, matching, words_in
+
+ORDERINGS = {
+    name: [name, f"{name[0]}id" if name.startswith("-") else "id"]
+    for name in ("created_at", "-created_at", "updated_at", "-updated_at", "priority", "-priority")
+}
+
+
+def validate_search(text: str) -> None:
+    if len(words_in(text)) > MAXIMUM_QUERY_WORDS:
+        raise ValidationError(_("Search for at most %d words.") % MAXIMUM_QUERY_WORDS, code="too_many_words")
+
+
+class TicketFilter(django_filters.FilterSet):
+    status = django_filters.ChoiceFilter(choices=Status.choices)
+    priority = django_filters.ChoiceFilter(choices=PRIORITY_NAMES, method="with_priority")
+    assigned_to = django_filters.NumberFilter(
+        field_name="assigned_to_id",
+        min_value=1,
+        max_value=MAXIMUM_ID,
+        decimal_places=0,
+        help_text="The id of an agent.",
+    )
+    search = django_filters.CharFilter(
+        method="with_words",
+        max_length=MAXIMUM_QUERY_LENGTH,
+        validators=[validate_search],
+        help_text="Words or parts of words of the title, description and comments; #12 for ticket 12.",
+    )
+    ordering = django_filters.ChoiceFilter(
+        choices=[(name, name) for name in ORDERINGS],
+        method="in_order",
+        help_text="Newest first unless said otherwise; priority is by urgency.",
+    )
+
+    class Meta:
+        model = Ticket
+        fields = ["status"]
+
+    def with_priority(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
+        return tickets.filter(priority=Priority[value.upper()])
+
+    def with_words(self, tickets: QuerySet[Ticket], _name: str, text: str) -> QuerySet[Ticket]:
+        return matching(tickets, text)
+
+    def in_order(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
+        return tickets.order_by(*ORDERINGS[value])
+
+
+class CommentFilter(django_filters.FilterSet):
+    ticket = django_filters.NumberFilter(
+        field_name="ticket_id",
+        min_value=1,
+        max_value=MAXIMUM_ID,
+        decimal_places=0,
+        help_text="The id of a ticket.",
+    )
+
+    class Meta:
+        model = Comment
+        fields = ["ticket"]

@@ -1,0 +1,190 @@
+"""The doors to tickets, their comments and their history."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpResponse
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from helpdesk.core.json import dumps
+from helpdesk.core.pagination import NumberedPages
+from helpdesk.tickets import actions
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.filters import CommentFilter, TicketFilter
+from helpdesk.tickets.list_cache import cached_count, cached_page
+from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketEvent
+from helpdesk.tickets.permissions import OnlyAgentsChangeTickets
+from helpdesk.tickets.serializers import (
+    COMMENT_COLUMNS,
+    EVENT_COLUMNS,
+    TICKET_COLUMNS,
+    CommentSerializer,
+    NewCommentSerializer,
+    NewTicketSerializer,
+    Row,
+    TicketChangesSerializer,
+    TicketDetailSerializer,
+    TicketEventSerializer,
+    TicketSerializer,
+    comment_item,
+    event_item,
+    ticket_detail,
+    ticket_item,
+)
+
+
+class CountedOncePages(NumberedPages):
+    """Counts a filtered list once for all of its pages and orders."""
+
+    def count_of(self, queryset: QuerySet[Any]) -> int:
+        return cached_count(self.request, queryset.count, but=frozenset({"page", "ordering"}))
+
+
+class CachedListViewSet(viewsets.GenericViewSet[Model]):
+    """Lists from the cache; a page that is not there is read as plain rows and stored as bytes."""
+
+    pagination_class = CountedOncePages
+    lookup_value_regex = "[0-9]{1,18}"
+    columns: list[str]
+    item: Callable[[Row], dict[str, Any]]
+
+    def list(self, request: Request) -> HttpResponse:
+        return HttpResponse(
+            cached_page(request, self.page),
+            content_type="application/json",
+            headers={"Cache-Control": "private, no-cache", "Vary": "Authorization"},
+        )
+
+    def page(self) -> bytes:
+        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return dumps(self.paginator.envelope([type(self).item(row) for row in rows.values(*self.columns)]))
+
+    def row_or_404(self, queryset: QuerySet[Any], *columns: str) -> Row:
+        row = queryset.filter(pk=self.kwargs["pk"]).values(*columns).first()
+        if row is None:
+            raise Http404
+        return row
+
+    def valid_input(self, *, partial: bool = False) -> dict[str, Any]:
+        serializer = self.get_serializer(data=self.request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.request.user, EventSource.API)
+
+
+class TicketViewSet(CachedListViewSet):
+    queryset = Ticket.objects.none()
+    permission_classes = [IsAuthenticated, OnlyAgentsChangeTickets]
+    filterset_class = TicketFilter
+    columns = TICKET_COLUMNS
+    item = ticket_item
+
+    def get_queryset(self) -> QuerySet[Ticket]:
+        return Ticket.objects.visible_to(self.request.user).order_by("-created_at", "-id")
+
+    def get_serializer_class(self) -> type:
+        return {
+            "list": TicketSerializer,
+            "create": NewTicketSerializer,
+            "update": TicketChangesSerializer,
+            "partial_update": TicketChangesSerializer,
+        }.get(self.action, TicketDetailSerializer)
+
+    @extend_schema(responses={200: TicketSerializer(many=True)})
+    def list(self, request: Request) -> HttpResponse:
+        """Tickets, newest first: all of them for an agent, their own for a customer."""
+        return super().list(request)
+
+    @extend_schema(responses={201: TicketDetailSerializer})
+    def create(self, request: Request) -> Response:
+        """Open a ticket of one's own."""
+        ticket = actions.create_ticket(self.origin, **self.valid_input())
+        self.kwargs["pk"] = ticket.pk
+        return Response(self.full_ticket(), status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses={200: TicketDetailSerializer})
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """A ticket with its description and comments, oldest first."""
+        return Response(self.full_ticket())
+
+    @extend_schema(request=TicketChangesSerializer, responses={200: TicketDetailSerializer})
+    def update(self, request: Request, pk: int, *, partial: bool = False) -> Response:
+        """Change a ticket (agents); like PATCH, it leaves alone what the body leaves out."""
+        return self.partial_update(request, pk)
+
+    @extend_schema(request=TicketChangesSerializer, responses={200: TicketDetailSerializer})
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Change a ticket's status, priority, title, description or assignee (agents)."""
+        try:
+            actions.update_ticket(self.origin, int(pk), changes=self.valid_input(partial=True))
+        except Ticket.DoesNotExist:
+            raise Http404 from None
+        return Response(self.full_ticket())
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: int) -> Response:
+        """Delete a ticket and its comments (agents); its history stays."""
+        try:
+            actions.delete_ticket(self.origin, int(pk))
+        except Ticket.DoesNotExist:
+            raise Http404 from None
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(responses={200: TicketEventSerializer(many=True)})
+    @action(detail=True, filterset_class=None, pagination_class=NumberedPages)
+    def events(self, request: Request, pk: int) -> Response:
+        """What happened to a ticket, oldest first."""
+        self.row_or_404(self.get_queryset(), "pk")
+        events = self.paginate_queryset(TicketEvent.objects.filter(ticket_id=pk).order_by("id"))
+        return self.get_paginated_response([event_item(row) for row in events.values(*EVENT_COLUMNS)])
+
+    def full_ticket(self) -> dict[str, Any]:
+        ticket = self.row_or_404(self.get_queryset(), *TICKET_COLUMNS, "description")
+        comments: Iterable[Row] = ()
+        if ticket["comments_count"]:
+            comments = Comment.objects.filter(ticket_id=ticket["id"]).order_by("id").values(*COMMENT_COLUMNS)
+        return ticket_detail(ticket, comments)
+
+
+class CommentViewSet(CachedListViewSet):
+    queryset = Comment.objects.none()
+    filterset_class = CommentFilter
+    columns = COMMENT_COLUMNS
+    item = comment_item
+
+    def get_queryset(self) -> QuerySet[Comment]:
+        return Comment.objects.visible_to(self.request.user).order_by("id")
+
+    def get_serializer_class(self) -> type:
+        return NewCommentSerializer if self.action == "create" else CommentSerializer
+
+    @extend_schema(responses={200: CommentSerializer(many=True)})
+    def list(self, request: Request) -> HttpResponse:
+        """Comments, oldest first, on the tickets that the caller may see."""
+        return super().list(request)
+
+    @extend_schema(responses={201: CommentSerializer})
+    def create(self, request: Request) -> Response:
+        """Comment on a ticket that the caller may see."""
+        ticket_id, content = self.valid_input().values()
+        try:
+            comment = actions.add_comment(self.origin, ticket_id, content=content)
+        except Ticket.DoesNotExist:
+            raise ValidationError({"ticket": [_("There is no ticket %d.") % ticket_id]}, "does_not_exist") from None
+        return Response(CommentSerializer(comment).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses={200: CommentSerializer})
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One comment."""
+        return Response(comment_item(self.row_or_404(self.get_queryset(), *COMMENT_COLUMNS)))

@@ -1,0 +1,73 @@
+"""What can happen to a user, and to the tokens they hold."""
+
+from typing import TypedDict
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from helpdesk.users.authentication import user_of
+from helpdesk.users.models import User
+from helpdesk.users.signals import user_changed
+
+
+class TokenPair(TypedDict):
+    """What a client logs in with: access for an hour, refresh once within seven days."""
+
+    access: str
+    refresh: str
+
+
+@transaction.atomic
+def save_user(user: User, *, by: User) -> None:
+    """Save a new or changed user, and tell the apps that show or depend on them."""
+    user.save()
+    user_changed.send(User, user=user, by=by)
+
+
+def change_password(user: User, *, new_password: str) -> None:
+    """Set the password; every token and session made under the old one is dead from here on."""
+    user.set_password(new_password)
+    user.save(update_fields=["password"])
+
+
+def issue_tokens(user: User) -> TokenPair:
+    refresh = RefreshToken.for_user(user)
+    return {"access": str(refresh.access_token), "refresh": str(refresh)}
+
+
+@transaction.atomic
+def rotate_refresh_token(refresh: str) -> TokenPair:
+    """Return a new pair for a refresh token, which is dead afterwards; of parallel calls one succeeds.
+
+    Raises InvalidToken or AuthenticationFailed.
+    """
+    token = valid_refresh_token(refresh)
+    user = user_of(token)
+    if not spend(token):
+        raise InvalidToken(_("Token is blacklisted"))
+    return issue_tokens(user)
+
+
+def revoke_refresh_token(refresh: str) -> None:
+    """Make a refresh token worthless; raises InvalidToken for one that already is."""
+    if not spend(valid_refresh_token(refresh)):
+        raise InvalidToken(_("Token is blacklisted"))
+
+
+def valid_refresh_token(refresh: str) -> RefreshToken:
+    try:
+        return RefreshToken(refresh)  # type: ignore[arg-type] # the library's annotation lacks str
+    except TokenError as error:
+        raise InvalidToken(str(error)) from error
+
+
+def spend(token: RefreshToken) -> bool:
+    """Black-list a token; False when somebody else did: the unique row decides."""
+    outstanding = OutstandingToken.objects.filter(jti=token["jti"]).first()
+    if outstanding is None:
+        return False
+    _row, is_first = BlacklistedToken.objects.get_or_create(token=outstanding)
+    return is_first

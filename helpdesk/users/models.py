@@ -1,0 +1,106 @@
+"""Who works with the helpdesk."""
+
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(models.TextChoices):
+    CUSTOMER = "customer", _("Customer")
+    AGENT = "agent", _("Agent")
+
+
+class Language(models.TextChoices):
+    ENGLISH = "en", _("English")
+    SPANISH = "es", _("Spanish")
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def agents(self) -> Self:
+        return self.filter(role=Role.AGENT)
+
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+    def visible_to(self, user: "User") -> Self:
+        """Agents see everybody, a customer nobody else."""
+        return self.all() if user.is_agent else self.filter(pk=user.pk)
+
+
+class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc] # mypy: computed base
+    def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Save a new user, a customer unless told otherwise; without a password nobody can log in as them."""
+        user: User = self.model(username=username, email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(username, email, password, role=Role.AGENT, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser):
+    """A customer, who sees their own tickets, or an agent, who sees all; a superuser also manages users."""
+
+    username = models.CharField(_("username"), max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
+    email = models.EmailField(_("e-mail address"))
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.CUSTOMER)
+    language = models.CharField(_("language"), max_length=5, choices=Language, default=Language.ENGLISH)
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Deactivate rather than delete."))
+    is_superuser = models.BooleanField(_("superuser"), default=False, help_text=_("May do everything."))
+    date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["email"]
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="users_user_email_unique",
+                violation_error_message=_("A user with that e-mail address already exists."),
+            ),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="users_user_role_known"),
+            models.CheckConstraint(condition=models.Q(language__in=Language.values), name="users_user_language_known"),
+            models.CheckConstraint(
+                condition=models.Q(is_superuser=False) | models.Q(role=Role.AGENT),
+                name="users_user_superuser_is_agent",
+                violation_error_message=_("A superuser is an agent."),
+            ),
+        ]
+        indexes = [models.Index(fields=["role", "username"], name="users_user_role_username")]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def is_agent(self) -> bool:
+        return self.role == Role.AGENT
+
+    @property
+    def is_staff(self) -> bool:
+        """Agents may enter the admin; each of its pages decides what they may do there."""
+        return self.is_agent
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return self.is_active and self.is_superuser
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_active and self.is_superuser
+
+    def get_full_name(self) -> str:
+        return self.name or self.username
+
+    def get_short_name(self) -> str:
+        return self.get_full_name()

@@ -1,0 +1,21 @@
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from helpdesk.users.models import User
+
+MAXIMUM_PASSWORD_LENGTH = 128
+
+
+class MaximumLengthValidator:
+    """Bounds the work that hashing a password can be made to do."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        if len(password) > MAXIMUM_PASSWORD_LENGTH:
+            raise ValidationError(
+                _("This password is too long. It must contain at most %(maximum)d characters."),
+                code="password_too_long",
+                params={"maximum": MAXIMUM_PASSWORD_LENGTH},
+            )
+
+    def get_help_text(self) -> str:
+        return _("Your password must contain at most %(maximum)d characters.") % {"maximum": MAXIMUM_PASSWORD_LENGTH}

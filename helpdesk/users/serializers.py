@@ -1,0 +1,77 @@
+"""The shapes of users and their credentials."""
+
+from typing import Any
+
+from django.contrib.auth import password_validation
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from helpdesk.core.fields import TextField
+from helpdesk.users.models import Language, User
+from helpdesk.users.password_validation import MAXIMUM_PASSWORD_LENGTH
+
+
+class PasswordField(TextField):
+    def __init__(self, **kwargs: Any) -> None:
+        style = {"input_type": "password"}
+        super().__init__(max_length=MAXIMUM_PASSWORD_LENGTH, trim_whitespace=False, style=style, **kwargs)
+
+
+class CredentialsSerializer(serializers.Serializer[User]):
+    username = TextField(max_length=150)
+    password = PasswordField()
+
+
+class RefreshTokenSerializer(serializers.Serializer[User]):
+    refresh = TextField(max_length=2000)
+
+
+class TokenPairSerializer(serializers.Serializer[User]):
+    access = serializers.CharField()
+    refresh = serializers.CharField()
+
+
+class UserSummarySerializer(serializers.ModelSerializer[User]):
+    """A user as tickets and comments name them."""
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "name", "role"]
+        read_only_fields = fields
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    class Meta:
+        model = User
+        fields = ["id", "username", "name", "role", "email", "language", "is_active", "date_joined"]
+        read_only_fields = fields
+
+
+class ProfileSerializer(serializers.ModelSerializer[User]):
+    """What users may change about themselves."""
+
+    name = TextField(max_length=150, allow_blank=True, required=False)
+    email = serializers.EmailField(max_length=254, required=False)
+    language = serializers.ChoiceField(choices=Language.choices, required=False)
+
+    class Meta:
+        model = User
+        fields = ["name", "email", "language"]
+
+    def validate_email(self, email: str) -> str:
+        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk if self.instance else None).exists():
+            raise serializers.ValidationError(_("A user with that e-mail address already exists."), code="unique")
+        return email
+
+
+class PasswordChangeSerializer(serializers.Serializer[User]):
+    current_password = PasswordField()
+    new_password = PasswordField()
+
+    def validate_new_password(self, password: str) -> str:
+        try:
+            password_validation.validate_password(password, self.context["request"].user)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages, code="weak_password") from error
+        return password

@@ -1,0 +1,6 @@
+"""What users announces to the apps above it."""
+
+from django.dispatch import Signal
+
+user_changed = Signal()
+"""Sent inside the transaction that saved a user, with `user` and `by`, who did it."""

@@ -1,0 +1,21 @@
+"""What is tidied at night."""
+
+from axes.models import AccessAttempt
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+
+@shared_task
+def delete_expired_tokens() -> int:
+    """Forget refresh tokens that nobody could use any more; returns how many."""
+    deleted, _ = OutstandingToken.objects.filter(expires_at__lt=timezone.now()).delete()
+    return deleted
+
+
+@shared_task
+def delete_old_login_failures() -> int:
+    """Forget failed logins whose cool-off is over; returns how many."""
+    deleted, _ = AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - settings.AXES_COOLOFF_TIME).delete()
+    return deleted

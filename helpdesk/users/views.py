@@ -1,0 +1,143 @@
+"""The doors to users and to their tokens."""
+
+from typing import Any
+
+from axes.handlers.proxy import AxesProxyHandler
+from django.conf import settings
+from django.contrib.auth import authenticate, user_logged_in
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from helpdesk.core.throttles import CredentialThrottle
+from helpdesk.users import actions
+from helpdesk.users.authentication import AccessTokenAuthentication
+from helpdesk.users.filters import UserFilter
+from helpdesk.users.models import User
+from helpdesk.users.serializers import (
+    CredentialsSerializer,
+    PasswordChangeSerializer,
+    ProfileSerializer,
+    RefreshTokenSerializer,
+    TokenPairSerializer,
+    UserSerializer,
+)
+
+
+def verified_user(request: Request, *, username: str, password: str) -> User:
+    """Return the user of a right pair; 401 for a wrong one, 429 after too many wrong ones from this address."""
+    credentials = {"username": username}
+    if not AxesProxyHandler.is_allowed(request._request, credentials):  # noqa: SLF001 -- axes wants Django's request
+        raise exceptions.Throttled(settings.AXES_COOLOFF_TIME.total_seconds(), _("Too many failed logins."), "locked")
+    user = authenticate(request._request, username=username, password=password)  # noqa: SLF001
+    if not isinstance(user, User):
+        raise exceptions.AuthenticationFailed(_("No active account found with the given credentials"), "no_account")
+    return user
+
+
+class CredentialView(GenericAPIView[User]):
+    """A door for those who hold no access token."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    throttle_classes = [CredentialThrottle]
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return AccessTokenAuthentication().authenticate_header(request)
+
+    def valid_input(self) -> dict[str, Any]:
+        serializer = self.get_serializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+
+class TokenView(CredentialView):
+    serializer_class = CredentialsSerializer
+
+    @extend_schema(operation_id="auth_token_create", responses={200: TokenPairSerializer})
+    def post(self, request: Request) -> Response:
+        """Log in: trade a username and a password for an access and a refresh token."""
+        user = verified_user(request, **self.valid_input())
+        user_logged_in.send(User, request=request._request, user=user)  # noqa: SLF001
+        return Response(actions.issue_tokens(user))
+
+
+class TokenRefreshView(CredentialView):
+    serializer_class = RefreshTokenSerializer
+
+    @extend_schema(operation_id="auth_token_refresh", responses={200: TokenPairSerializer})
+    def post(self, request: Request) -> Response:
+        """Trade a refresh token, which is dead afterwards, for a new pair."""
+        return Response(actions.rotate_refresh_token(**self.valid_input()))
+
+
+class LogoutView(CredentialView):
+    serializer_class = RefreshTokenSerializer
+
+    @extend_schema(operation_id="auth_logout", responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Log out: revoke the refresh token."""
+        actions.revoke_refresh_token(**self.valid_input())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[User]):
+    """Users: agents see everybody, a customer only themselves."""
+
+    queryset = User.objects.none()
+    serializer_class = UserSerializer
+    filterset_class = UserFilter
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[User]:
+        return User.objects.visible_to(self.request.user).order_by("username")
+
+    @extend_schema(operation_id="users_me_retrieve", responses={200: UserSerializer})
+    @action(methods=["get"], detail=False, filterset_class=None, pagination_class=None)
+    def me(self, request: Request) -> Response:
+        """Who am I?"""
+        return Response(UserSerializer(request.user).data)
+
+    @extend_schema(operation_id="users_me_update", request=ProfileSerializer, responses={200: UserSerializer})
+    @me.mapping.patch
+    def update_me(self, request: Request) -> Response:
+        """Change my name, e-mail address or language."""
+        serializer = ProfileSerializer(request.user, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        for field, value in serializer.validated_data.items():
+            setattr(request.user, field, value)
+        actions.save_user(request.user, by=request.user)
+        return Response(UserSerializer(request.user).data)
+
+    @extend_schema(
+        operation_id="users_me_password",
+        request=PasswordChangeSerializer,
+        responses={200: TokenPairSerializer},
+    )
+    @action(
+        methods=["post"],
+        detail=False,
+        url_path="me/password",
+        throttle_classes=[CredentialThrottle],
+        filterset_class=None,
+    )
+    def password(self, request: Request) -> Response:
+        """Change my password. All tokens issued before are dead; the answer is a new pair."""
+        serializer = PasswordChangeSerializer(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        try:
+            verified_user(
+                request,
+                username=request.user.username,
+                password=serializer.validated_data["current_password"],
+            )
+        except exceptions.AuthenticationFailed:
+            raise exceptions.ValidationError({"current_password": [_("The password is wrong.")]}) from None
+        actions.change_password(request.user, new_password=serializer.validated_data["new_password"])
+        return Response(actions.issue_tokens(request.user))
