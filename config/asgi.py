@@ -12,7 +12,7 @@ from config.websocket import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": WSGIMiddleware(wsgi_application, workers=HTTP_THREADS),
+        "http": WSGIMiddleware(wsgi_application, workers=HTTP_THREADS),  # type: ignore[arg-type] # untyped in Django
         "websocket": URLRouter(websocket_urlpatterns),
     },
 )

@@ -10,8 +10,9 @@ env = environ.Env()
 
 def required(name: str, *, meaning: str) -> str:
     """Return the value of a variable, or end the process with a message that names it."""
-    value = env.str(name, default="")
-    return value or refuse(f"{name} is not set: it is {meaning}. `make up` sets it; containers read it from .envs/.")
+    return str(env.str(name, default="")) or refuse(
+        f"{name} is not set: it is {meaning}. `make up` sets it; containers read it from .envs/."
+    )
 
 
 def refuse(reason: str) -> NoReturn:

@@ -1,34 +1,28 @@
 """What every test can ask for."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from django.core.cache import cache
 from django.test import TestCase
-from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from helpdesk.tickets.models import Ticket
 from helpdesk.tickets.tests.factories import TicketFactory
-from helpdesk.users.models import User
 from helpdesk.users.tests.factories import UserFactory
 
 
 class CommittingClient(APIClient):
     """Runs what a request leaves for after its commit, as the server would, inside the test's own transaction."""
 
-    def request(self, **kwargs: Any) -> Response:
+    def request(self, **kwargs):
         with TestCase.captureOnCommitCallbacks(execute=True):
             return super().request(**kwargs)
 
 
 @pytest.fixture
-def api(settings) -> Callable[[User | None], APIClient]:
+def api():
     """Return a function from a user, or None for anonymous, to a client that speaks for them."""
 
-    def client_of(user: User | None = None) -> APIClient:
+    def client_of(user=None):
         client = CommittingClient()
         if user is not None:
             client.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
@@ -38,31 +32,31 @@ def api(settings) -> Callable[[User | None], APIClient]:
 
 
 @pytest.fixture(autouse=True)
-def empty_cache() -> None:
+def empty_cache():
     cache.clear()
 
 
 @pytest.fixture
-def customer(db) -> User:
+def customer(db):
     return UserFactory(username="alice")
 
 
 @pytest.fixture
-def stranger(db) -> User:
+def stranger(db):
     """Another customer, who may not see the first one's tickets."""
     return UserFactory(username="bob")
 
 
 @pytest.fixture
-def agent(db) -> User:
+def agent(db):
     return UserFactory(username="agatha", agent=True)
 
 
 @pytest.fixture
-def superuser(db) -> User:
+def superuser(db):
     return UserFactory(username="root", superuser=True)
 
 
 @pytest.fixture
-def ticket(customer: User) -> Ticket:
+def ticket(customer):
     return TicketFactory(created_by=customer)

@@ -99,10 +99,11 @@ CACHES = {
         },
     },
 }
+CHANNEL_REDIS_URL = env.str("CHANNEL_REDIS_URL", default=REDIS_URL)
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [env.str("CHANNEL_REDIS_URL", default=REDIS_URL)], "prefix": "helpdesk"},
+        "CONFIG": {"hosts": [CHANNEL_REDIS_URL], "prefix": "helpdesk"},
     },
 }
 

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
-from django.http import HttpRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 
 
 def dumps(value: object) -> bytes:
@@ -41,7 +39,7 @@ class JSONParser(BaseParser):
     ) -> Any:
         """Return the parsed body; 400 for what is not JSON, 413 past DATA_UPLOAD_MAX_MEMORY_SIZE."""
         # `stream` is the request itself, and `body` is where Django enforces its limit.
-        body = stream.body if isinstance(stream, HttpRequest | Request) else stream.read()
+        body = getattr(stream, "body", None) or stream.read()
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -20,7 +20,6 @@ class NumberedPages(PageNumberPagination):
     """`?page=` from 1, 20 rows a page; a page that does not exist is 404."""
 
     page_size = 20
-    invalid_page_message = _("Invalid page.")
 
     def paginate_queryset(  # type: ignore[override] # a queryset is a sequence, and the view may still choose its columns
         self,
@@ -29,7 +28,7 @@ class NumberedPages(PageNumberPagination):
         view: "APIView | None" = None,
     ) -> QuerySet[ModelT]:
         """Return the rows of the asked page, in the queryset's own order."""
-        self.request = request
+        self.request: Request = request
         self.count = self.count_of(queryset)
         self.last_number = max(1, -(-self.count // self.page_size))
         self.number = self.asked_number()
@@ -43,9 +42,9 @@ class NumberedPages(PageNumberPagination):
         try:
             number = int(self.request.query_params.get(self.page_query_param, "1"))
         except ValueError:
-            raise NotFound(self.invalid_page_message) from None
+            raise NotFound(_("Invalid page.")) from None
         if not 1 <= number <= self.last_number:
-            raise NotFound(self.invalid_page_message)
+            raise NotFound(_("Invalid page."))
         return number
 
     def envelope(self, results: list[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import cast
 
 from django.conf import settings
 
@@ -48,7 +49,7 @@ def outdate(*scopes: str) -> None:
 def read(key: str, scopes: Sequence[str]) -> tuple[bytes, bytes | None]:
     """Return the present stamp, and the stored value if it bears it."""
     version_keys = [version_key(scope) for scope in scopes]
-    *versions, stored = redis.connection().mget([*version_keys, value_key(key)])
+    *versions, stored = cast("list[bytes | None]", redis.connection().mget([*version_keys, value_key(key)]))
     if None in versions:
         return begin(version_keys), None
     stamp = b"".join(version for version in versions if version)

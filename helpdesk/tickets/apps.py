@@ -1,11 +1,7 @@
 from django.apps import AppConfig
-from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
 class TicketsConfig(AppConfig):
     name = "helpdesk.tickets"
     verbose_name = _("Tickets")
-
-    def ready(self) -> None:
-        autodiscover_modules("receivers")

@@ -3,9 +3,9 @@
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django_filters import rest_framework as django_filters
+from django_filters.rest_framework import CharFilter, ChoiceFilter, FilterSet
 
-from helpdesk.core.fields import MAXIMUM_ID
+from helpdesk.core.fields import IdFilter
 from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket
 from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, matching, words_in
 
@@ -20,23 +20,17 @@ def validate_search(text: str) -> None:
         raise ValidationError(_("Search for at most %d words.") % MAXIMUM_QUERY_WORDS, code="too_many_words")
 
 
-class TicketFilter(django_filters.FilterSet):
-    status = django_filters.ChoiceFilter(choices=Status.choices)
-    priority = django_filters.ChoiceFilter(choices=PRIORITY_NAMES, method="with_priority")
-    assigned_to = django_filters.NumberFilter(
-        field_name="assigned_to_id",
-        min_value=1,
-        max_value=MAXIMUM_ID,
-        decimal_places=0,
-        help_text="The id of an agent.",
-    )
-    search = django_filters.CharFilter(
+class TicketFilter(FilterSet):  # type: ignore[misc] # an untyped base
+    status = ChoiceFilter(choices=Status.choices)
+    priority = ChoiceFilter(choices=PRIORITY_NAMES, method="with_priority")
+    assigned_to = IdFilter(field_name="assigned_to_id", help_text="The id of an agent.")
+    search = CharFilter(
         method="with_words",
         max_length=MAXIMUM_QUERY_LENGTH,
         validators=[validate_search],
         help_text="Words or parts of words of the title, description and comments; #12 for ticket 12.",
     )
-    ordering = django_filters.ChoiceFilter(
+    ordering = ChoiceFilter(
         choices=[(name, name) for name in ORDERINGS],
         method="in_order",
         help_text="Newest first unless said otherwise; priority is by urgency.",
@@ -56,14 +50,8 @@ class TicketFilter(django_filters.FilterSet):
         return tickets.order_by(*ORDERINGS[value])
 
 
-class CommentFilter(django_filters.FilterSet):
-    ticket = django_filters.NumberFilter(
-        field_name="ticket_id",
-        min_value=1,
-        max_value=MAXIMUM_ID,
-        decimal_places=0,
-        help_text="The id of a ticket.",
-    )
+class CommentFilter(FilterSet):  # type: ignore[misc] # an untyped base
+    ticket = IdFilter(field_name="ticket_id", help_text="The id of a ticket.")
 
     class Meta:
         model = Comment

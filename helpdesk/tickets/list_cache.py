@@ -4,13 +4,14 @@ All agents share their pages; a customer has their own. Every page also depends 
 """
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.utils.http import urlencode
 from rest_framework.request import Request
 
 from helpdesk.core.after_commit import after_commit
 from helpdesk.core.versioned_cache import cached, outdate
+from helpdesk.users.authentication import current_user
 from helpdesk.users.models import User
 
 PEOPLE = "people"
@@ -19,14 +20,14 @@ AGENTS = "tickets:agents"
 
 def cached_page(request: Request, compute: Callable[[], bytes]) -> bytes:
     """Return the page that the request asks for, a JSON document with absolute links."""
-    return cached_for(request.user, request.build_absolute_uri(), compute)
+    return cached_for(current_user(request), request.build_absolute_uri(), compute)
 
 
 def cached_count(request: Request, compute: Callable[[], int], *, but: frozenset[str]) -> int:
     """Return how many rows the request's filters let through, whatever the parameters named by `but`."""
-    filters = sorted((name, value) for name, value in request.query_params.items() if name not in but)
+    filters = sorted((name, request.query_params[name]) for name in request.query_params if name not in but)
     key = f"count:{request.path}?{urlencode(filters)}"
-    return int(cached_for(request.user, key, lambda: b"%d" % compute()))
+    return int(cached_for(current_user(request), key, lambda: b"%d" % compute()))
 
 
 def cached_for(user: User, key: str, compute: Callable[[], bytes]) -> bytes:

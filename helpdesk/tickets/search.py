@@ -52,16 +52,16 @@ WORDS_LIKE = """
 
 
 @SearchVectorField.register_lookup
-class Matches(Lookup):  # type: ignore[type-arg] # not subscriptable at run time
+class Matches(Lookup):
     """`words__matches="'ink' & 'printer'"`: a tsquery taken as it stands."""
 
     lookup_name = "matches"
     prepare_rhs = False
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         words, words_params = self.process_lhs(compiler, connection)
         query, query_params = self.process_rhs(compiler, connection)
-        return f"{words} @@ {query}::tsquery", [*words_params, *query_params]
+        return f"{words} @@ {query}::tsquery", (*words_params, *query_params)
 
 
 def words_in(text: str) -> list[str]:

@@ -121,7 +121,7 @@ class PriorityField(serializers.ChoiceField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=PRIORITY_NAMES, **kwargs)
 
-    def to_internal_value(self, data: Any) -> Priority:
+    def to_internal_value(self, data: Any) -> Priority:  # type: ignore[override] # the stubs narrow it to str
         if not isinstance(data, str):
             self.fail("invalid_choice", input=data)
         return Priority[super().to_internal_value(data).upper()]
@@ -200,7 +200,7 @@ class RecordedValueField(serializers.JSONField):
 class TicketEventSerializer(serializers.ModelSerializer[TicketEvent]):
     kind = serializers.ChoiceField(choices=EventKind.choices)
     actor = UserSummarySerializer()
-    source = serializers.ChoiceField(choices=EventSource.choices)
+    source = serializers.ChoiceField(choices=EventSource.choices)  # type: ignore[assignment] # hides Field.source
     old = RecordedValueField()
     new = RecordedValueField()
     comment = serializers.IntegerField(allow_null=True, help_text="The id of the comment that was added.")

@@ -39,6 +39,7 @@ from helpdesk.tickets.serializers import (
     ticket_detail,
     ticket_item,
 )
+from helpdesk.users.authentication import current_user
 
 
 class CountedOncePages(NumberedPages):
@@ -64,8 +65,9 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         )
 
     def page(self) -> bytes:
-        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return dumps(self.paginator.envelope([type(self).item(row) for row in rows.values(*self.columns)]))
+        pages = self.pagination_class()
+        rows = pages.paginate_queryset(self.filter_queryset(self.get_queryset()), self.request)
+        return dumps(pages.envelope([self.item(row) for row in rows.values(*self.columns)]))
 
     def row_or_404(self, queryset: QuerySet[Any], *columns: str) -> Row:
         row = queryset.filter(pk=self.kwargs["pk"]).values(*columns).first()
@@ -80,7 +82,7 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.request.user, EventSource.API)
+        return Origin(current_user(self.request), EventSource.API)
 
 
 class TicketViewSet(CachedListViewSet):
@@ -88,10 +90,10 @@ class TicketViewSet(CachedListViewSet):
     permission_classes = [IsAuthenticated, OnlyAgentsChangeTickets]
     filterset_class = TicketFilter
     columns = TICKET_COLUMNS
-    item = ticket_item
+    item = staticmethod(ticket_item)
 
     def get_queryset(self) -> QuerySet[Ticket]:
-        return Ticket.objects.visible_to(self.request.user).order_by("-created_at", "-id")
+        return Ticket.objects.visible_to(current_user(self.request)).order_by("-created_at", "-id")
 
     def get_serializer_class(self) -> type:
         return {
@@ -146,8 +148,9 @@ class TicketViewSet(CachedListViewSet):
     def events(self, request: Request, pk: int) -> Response:
         """What happened to a ticket, oldest first."""
         self.row_or_404(self.get_queryset(), "pk")
-        events = self.paginate_queryset(TicketEvent.objects.filter(ticket_id=pk).order_by("id"))
-        return self.get_paginated_response([event_item(row) for row in events.values(*EVENT_COLUMNS)])
+        pages = NumberedPages()
+        rows = pages.paginate_queryset(TicketEvent.objects.filter(ticket_id=pk).order_by("id"), request)
+        return pages.get_paginated_response([event_item(row) for row in rows.values(*EVENT_COLUMNS)])
 
     def full_ticket(self) -> dict[str, Any]:
         ticket = self.row_or_404(self.get_queryset(), *TICKET_COLUMNS, "description")
@@ -161,10 +164,10 @@ class CommentViewSet(CachedListViewSet):
     queryset = Comment.objects.none()
     filterset_class = CommentFilter
     columns = COMMENT_COLUMNS
-    item = comment_item
+    item = staticmethod(comment_item)
 
     def get_queryset(self) -> QuerySet[Comment]:
-        return Comment.objects.visible_to(self.request.user).order_by("id")
+        return Comment.objects.visible_to(current_user(self.request)).order_by("id")
 
     def get_serializer_class(self) -> type:
         return NewCommentSerializer if self.action == "create" else CommentSerializer

@@ -1,13 +1,13 @@
 from django.db.models import Q, QuerySet
-from django_filters import rest_framework as django_filters
+from django_filters.rest_framework import BooleanFilter, CharFilter, ChoiceFilter, FilterSet
 
 from helpdesk.users.models import Role, User
 
 
-class UserFilter(django_filters.FilterSet):
-    role = django_filters.ChoiceFilter(choices=Role.choices)
-    is_active = django_filters.BooleanFilter()
-    search = django_filters.CharFilter(
+class UserFilter(FilterSet):  # type: ignore[misc] # an untyped base
+    role = ChoiceFilter(choices=Role.choices)
+    is_active = BooleanFilter()
+    search = CharFilter(
         method="matching",
         max_length=100,
         help_text="Part of the username, name or e-mail address, whatever the case.",

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
-from helpdesk.users.authentication import AccessTokenAuthentication
+from helpdesk.users.authentication import AccessTokenAuthentication, current_user
 from helpdesk.users.filters import UserFilter
 from helpdesk.users.models import User
 from helpdesk.users.serializers import (
@@ -96,24 +96,26 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[User]:
-        return User.objects.visible_to(self.request.user).order_by("username")
+        users: QuerySet[User] = User.objects.visible_to(current_user(self.request))
+        return users.order_by("username")
 
     @extend_schema(operation_id="users_me_retrieve", responses={200: UserSerializer})
     @action(methods=["get"], detail=False, filterset_class=None, pagination_class=None)
     def me(self, request: Request) -> Response:
         """Who am I?"""
-        return Response(UserSerializer(request.user).data)
+        return Response(UserSerializer(current_user(request)).data)
 
     @extend_schema(operation_id="users_me_update", request=ProfileSerializer, responses={200: UserSerializer})
     @me.mapping.patch
     def update_me(self, request: Request) -> Response:
         """Change my name, e-mail address or language."""
-        serializer = ProfileSerializer(request.user, data=request.data, partial=True)
+        user = current_user(request)
+        serializer = ProfileSerializer(user, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         for field, value in serializer.validated_data.items():
-            setattr(request.user, field, value)
-        actions.save_user(request.user, by=request.user)
-        return Response(UserSerializer(request.user).data)
+            setattr(user, field, value)
+        actions.save_user(user, by=user)
+        return Response(UserSerializer(user).data)
 
     @extend_schema(
         operation_id="users_me_password",
@@ -129,15 +131,12 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     )
     def password(self, request: Request) -> Response:
         """Change my password. All tokens issued before are dead; the answer is a new pair."""
+        user = current_user(request)
         serializer = PasswordChangeSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         try:
-            verified_user(
-                request,
-                username=request.user.username,
-                password=serializer.validated_data["current_password"],
-            )
+            verified_user(request, username=user.username, password=serializer.validated_data["current_password"])
         except exceptions.AuthenticationFailed:
             raise exceptions.ValidationError({"current_password": [_("The password is wrong.")]}) from None
-        actions.change_password(request.user, new_password=serializer.validated_data["new_password"])
-        return Response(actions.issue_tokens(request.user))
+        actions.change_password(user, new_password=serializer.validated_data["new_password"])
+        return Response(actions.issue_tokens(user))
