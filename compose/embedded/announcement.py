@@ -15,9 +15,9 @@ def announce_when_ready(options: Options) -> None:
     """Wait for the pages and print their addresses, or say which one does not come."""
     pages = {"web": (options.port, "/livez"), "mail": (options.mail_port, "/"), "flower": (options.flower_port, "/")}
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while silent := [name for name, page in pages.items() if not _answers(*page)]:
+    while pages := {name: page for name, page in pages.items() if not _answers(*page)}:
         if time.monotonic() > deadline:
-            print(f"Still no answer after {PATIENCE_SECONDS} s from: {', '.join(silent)}.", flush=True)
+            print(f"Still no answer after {PATIENCE_SECONDS} s from: {', '.join(pages)}.", flush=True)
             return
         time.sleep(POLL_SECONDS)
     print(announcement(options), flush=True)

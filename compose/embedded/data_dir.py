@@ -57,8 +57,12 @@ class DataDir:
 def claim(path: Path) -> Iterator[DataDir]:
     """Make the folder if need be and keep other stacks out of it."""
     data_dir = DataDir(path)
-    _make(data_dir)
-    with data_dir.lock.open("a+") as lock:
+    try:
+        _make(data_dir)
+        lock = data_dir.lock.open("a+")
+    except OSError as error:
+        raise Refusal(f"The data folder {path} cannot be used ({error.strerror}): set DATA_DIR.") from None
+    with lock:
         _lock(lock.fileno(), data_dir)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

@@ -27,4 +27,4 @@ def fill_demo_data(data_dir: DataDir, options: Options, environment: Mapping[str
 
 def _has_users(database_url: str) -> bool:
     with psycopg.connect(database_url) as connection:
-        return connection.execute("SELECT FROM users_user LIMIT 1").fetchone() is not None
+        return connection.execute("SELECT FROM users_user LIMIT 1").rowcount == 1

@@ -38,7 +38,7 @@ ACCOUNT_FOR_ROOT = "nobody"
 PLACE_FOR_ROOT = Path("/var/lib/helpdesk")
 START_ATTEMPTS = 3
 START_SECONDS = 60
-STOP_STEPS = [(signal.SIGINT, 1.5), (signal.SIGQUIT, 0.5)]
+STOP_STEPS = [(signal.SIGINT, 1.0), (signal.SIGQUIT, 0.5)]
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -334,7 +334,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
 
 def _make_database(url: str) -> None:
     with psycopg.connect(_maintenance(url), autocommit=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).fetchone():
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount == 0:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
 
 

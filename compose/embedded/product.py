@@ -31,10 +31,11 @@ def product_commands(options: Options, data_dir: DataDir, *, node: Path, smtp_po
     """Return the command line of every process, by the name that its log lines carry."""
     python = sys.executable
     reloaded = [python, "-m", "compose.embedded.reload"]
-    celery = [python, "-m", "celery", "--app", "config", "--quiet"]
+    # In a container everything runs as root; Celery's warning is about another kind of message than ours.
+    celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "--app", "config", "--quiet"]
     return {
         "web": [*reloaded, python, "-m", "daphne", "-b", LOOPBACK, "-p", str(options.port), "config.asgi:application"],
-        "worker": [*reloaded, *celery, "worker", "--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO"],
+        "worker": [*reloaded, *celery, "worker", *_worker_options()],
         "beat": [*celery, "beat", "--schedule", str(data_dir.celery / "beat-schedule"), "--pidfile="],
         "flower": [*celery, "flower", f"--address={LOOPBACK}", f"--port={options.flower_port}"],
         "mail": _mail(options, data_dir, node=node, smtp_port=smtp_port),
@@ -49,9 +50,17 @@ def follow_commands(servers: list[Server]) -> dict[str, list[str]]:
 
 def manage(*arguments: str, environment: Mapping[str, str]) -> None:
     """Run a management command; its output is the person's to see."""
-    ended = subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=False)
+    command = [sys.executable, "manage.py", *arguments]
+    # Its own session: Ctrl-C is ours to answer, and a command would answer it with a trace.
+    ended = subprocess.run(command, cwd=ROOT, env=environment, start_new_session=True, check=False)
     if ended.returncode != 0:
         raise Refusal(f"`manage.py {' '.join(arguments)}` failed; its output is above.")
+
+
+def _worker_options() -> list[str]:
+    # A worker that is alone has nobody to gossip or mingle with, and is up a second earlier.
+    alone = ["--without-gossip", "--without-mingle"]
+    return ["--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO", *alone]
 
 
 def _mail(options: Options, data_dir: DataDir, *, node: Path, smtp_port: int) -> list[str]:

@@ -4,6 +4,7 @@ Called as python -m compose.embedded.reload COMMAND ARGUMENT ... A command that 
 whole; one that ends after a change, which is what a syntax error looks like, waits for the next change.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from watchfiles import PythonFilter, watch
 from compose.embedded.options import ROOT
 
 FOLDERS = [ROOT / "config", ROOT / "helpdesk"]
-STOP_SECONDS = 2.0
+STOP_SECONDS = 2.3
 POLL_MILLISECONDS = 300
 
 
@@ -43,7 +44,7 @@ def _supervise(command: Sequence[str], child: subprocess.Popen[bytes], stopping:
         yield_on_timeout=True,
     ):
         if changes:
-            print(f"restarts: {', '.join(sorted(path for _, path in changes))}", flush=True)
+            print(f"restarts: {', '.join(sorted(os.path.relpath(path, ROOT) for _, path in changes))}", flush=True)
             _stop_descendants()
             child.wait()
             child = subprocess.Popen(command)

