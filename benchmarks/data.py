@@ -1,0 +1,41 @@
+"""Fills an empty database with the demo data that is measured."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+import psycopg
+
+from benchmarks.servers import ROOT
+
+COMMENTS_PER_TICKET = 5
+
+
+def fill(*, tickets: int, seed: int, database_url: str, environment: Mapping[str, str]) -> float:
+    """Migrate and run the demo command; return the seconds that the command took."""
+    _manage("migrate", "--verbosity=0", environment=environment)
+    with psycopg.connect(database_url) as connection:
+        if connection.execute("SELECT FROM users_user LIMIT 1").rowcount:
+            sys.exit(
+                "The database has users already. A benchmark fills an empty one; --tickets=0 measures what is there."
+            )
+    began_at = time.perf_counter()
+    _manage(
+        "generate_fake_data",
+        f"--tickets={tickets}",
+        f"--comments-per-ticket={COMMENTS_PER_TICKET}",
+        f"--seed={seed}",
+        environment=environment,
+    )
+    seconds = time.perf_counter() - began_at
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        # Or autovacuum would do it in the middle of a row.
+        connection.execute("VACUUM (ANALYZE)")
+    return seconds
+
+
+def _manage(*arguments: str, environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "manage.py", *arguments]
+    if subprocess.run(command, cwd=ROOT, env=environment, stdout=sys.stderr, check=False).returncode:
+        sys.exit(f"`manage.py {arguments[0]}` failed; its output is above.")

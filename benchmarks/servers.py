@@ -1,0 +1,102 @@
+"""Starts the web server that is measured."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from benchmarks.load import Address
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 20
+STOP_SECONDS = 10
+# Limits would end a benchmark after 100 requests.
+NO_LIMITS = {"THROTTLE_USER_RATE": "", "THROTTLE_ANON_RATE": ""}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to run the product's web server."""
+
+    package: str
+    arguments: list[str]
+    settings: str
+    environment: Mapping[str, str]
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", self.package, *self.arguments]
+
+    @property
+    def is_installed(self) -> bool:
+        return importlib.util.find_spec(self.package) is not None
+
+
+KINDS = {
+    "daphne": Kind(
+        "daphne",
+        ["-b", LOOPBACK, "-p", "{port}", "config.asgi:application"],
+        "config.settings.local",
+        {},
+    ),
+    "granian": Kind(
+        "granian",
+        [
+            *("--interface", "wsgi", "--host", LOOPBACK, "--port", "{port}"),
+            *("--workers", "2", "--blocking-threads", "4", "--no-ws", "config.wsgi:application"),
+        ],
+        "config.settings.production",
+        {"DJANGO_ALLOWED_HOSTS": LOOPBACK, "DJANGO_SECURE_SSL_REDIRECT": "false"},
+    ),
+}
+
+
+@contextmanager
+def running_server(kind: Kind) -> Iterator[tuple[int, Address]]:
+    """Run a server on a free port; yield its process id and its address."""
+    address = Address(LOOPBACK, _free_port())
+    command = [part.format(port=address.port) for part in kind.command]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(kind), stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait_until_it_listens(process, address, log)
+            yield process.pid, address
+        finally:
+            _stop(process)
+
+
+def environment(kind: Kind) -> dict[str, str]:
+    return {**os.environ, **NO_LIMITS, **kind.environment, "DJANGO_SETTINGS_MODULE": kind.settings}
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], address: Address, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(address, timeout=1):
+            return
+        time.sleep(0.1)
+    log.seek(0)
+    sys.exit(f"The server does not start:\n{log.read().decode(errors='replace')}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
