@@ -213,7 +213,6 @@ LOCALE_PATHS = [BASE_DIR / "helpdesk" / "locale"]
 
 # Static files
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 
 # Logs
 LOGGING = {

@@ -17,6 +17,7 @@ if not ALLOWED_HOSTS:
     refuse("DJANGO_ALLOWED_HOSTS is not set: it lists the host names that the helpdesk answers to.")
 
 # Static files
+STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -254,7 +254,11 @@ class SearchWord(models.Model):
         indexes = [
             models.Index(fields=["spanish_stem"], name="tickets_search_word_spanish"),
             models.Index(fields=["english_stem"], name="tickets_search_word_english"),
-            GinIndex(OpClass("word", name="gin_trgm_ops"), name="tickets_search_word_trigrams"),
+            GinIndex(
+                OpClass("word", name="gin_trgm_ops"),
+                name="tickets_search_word_trigrams",
+                fastupdate=False,
+            ),
         ]
 
     def __str__(self) -> str:

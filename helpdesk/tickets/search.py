@@ -6,7 +6,6 @@ the tickets are then found by whole words in one inverted index (SearchDocument)
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.postgres.search import SearchVectorField
@@ -22,8 +21,10 @@ MAXIMUM_QUERY_WORDS = 10
 MAXIMUM_WORD_LENGTH = 32
 # PostgreSQL bounds a tsvector at 1 MiB of text; 7,000 words of 32 characters of 4 bytes fit.
 MAXIMUM_DOCUMENT_WORDS = 7000
-# Shorter parts have no trigram: they are searched as the beginnings of words.
+# Shorter parts have no trigram: only the beginnings of words are searched.
 MINIMUM_PART_LENGTH = 3
+# A part of more words than these is a syllable; the shortest words are the closest to it.
+MAXIMUM_WORDS_PER_PART = 200
 
 WORD = re.compile(r"[^\W_]+")
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
@@ -42,11 +43,18 @@ ADD_WORDS = f"""
     WHERE length(document.words) < %(maximum)s
 """  # noqa: S608 -- made of constants
 WORDS_LIKE = """
+    WITH asked AS MATERIALIZED (
+        SELECT part, (ts_lexize('spanish_stem', part))[1] AS spanish, (ts_lexize('english_stem', part))[1] AS english
+        FROM unnest(%(parts)s::text[]) AS part
+    )
     SELECT part, array_agg(word)
-    FROM unnest(%(parts)s::text[]) AS part
-    JOIN tickets_searchword ON word LIKE '%%' || part || '%%'
-        OR spanish_stem = (ts_lexize('spanish_stem', part))[1]
-        OR english_stem = (ts_lexize('english_stem', part))[1]
+    FROM asked CROSS JOIN LATERAL (
+        SELECT word FROM tickets_searchword
+        WHERE (word LIKE '%%' || part || '%%' OR spanish_stem = spanish OR english_stem = english)
+            AND NOT starts_with(word, part)
+        ORDER BY length(word), word
+        LIMIT %(maximum)s
+    ) AS known
     GROUP BY part
 """
 
@@ -94,28 +102,24 @@ def matching(queryset: QuerySet[Ticket], text: str) -> QuerySet[Ticket]:
     """Keep the tickets that have every word of the text, or ticket 12 for "#12"."""
     if number := TICKET_NUMBER.fullmatch(text.strip()):
         return queryset.filter(pk=int(number[1]))
-    query = text_query(words_in(text))
-    if query is None:
+    parts = words_in(text)
+    if not parts:
         return queryset.none()
-    return queryset.filter(search_document__words__matches=query)
+    return queryset.filter(search_document__words__matches=text_query(parts))
 
 
-def text_query(parts: list[str]) -> str | None:
-    """Return a tsquery for all of the parts; None when one of them occurs in no ticket."""
-    known = words_like([part for part in parts if len(part) >= MINIMUM_PART_LENGTH])
-    operands = [any_of(known.get(part, [])) if len(part) >= MINIMUM_PART_LENGTH else f"'{part}':*" for part in parts]
-    return " & ".join(operands) if operands and all(operands) else None
+def text_query(parts: list[str]) -> str:
+    """Return a tsquery for the tickets that have, for each part, a word that begins with it or is like it."""
+    alike = words_like([part for part in parts if len(part) >= MINIMUM_PART_LENGTH])
+    return " & ".join(
+        "({})".format(" | ".join([f"'{part}':*", *(f"'{word}'" for word in alike.get(part, []))])) for part in parts
+    )
 
 
 def words_like(parts: list[str]) -> dict[str, list[str]]:
-    """Return for each part the known words that contain it or share a stem with it."""
+    """Return for each part the known words that contain it or share a stem with it, but do not begin with it."""
     if not parts:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(WORDS_LIKE, {"parts": parts})
+        cursor.execute(WORDS_LIKE, {"parts": parts, "maximum": MAXIMUM_WORDS_PER_PART})
         return dict(cursor.fetchall())
-
-
-def any_of(words: Iterable[str]) -> str:
-    alternatives = " | ".join(f"'{word}'" for word in words)
-    return f"({alternatives})" if alternatives else ""

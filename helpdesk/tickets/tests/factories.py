@@ -14,6 +14,7 @@ class TicketFactory(factory.django.DjangoModelFactory[Ticket]):
 
     class Meta:
         model = Ticket
+        skip_postgeneration_save = True
 
     class Params:
         assigned = factory.Trait(assigned_to=factory.SubFactory(UserFactory, agent=True))

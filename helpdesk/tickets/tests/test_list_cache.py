@@ -1,0 +1,202 @@
+"""Lists come from Redis for five minutes, and whoever lists after a write sees it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_redis import get_redis_connection
+
+from helpdesk.tickets import actions
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.models import EventSource, Ticket
+from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
+from helpdesk.tickets.views import TicketViewSet
+from helpdesk.users.actions import save_user
+from helpdesk.users.models import Role
+
+pytestmark = pytest.mark.django_db
+
+LISTS = [
+    "/api/tickets/",
+    "/api/tickets/?status=open",
+    "/api/tickets/?search=printer",
+    "/api/tickets/?ordering=-priority&page=1",
+    "/api/comments/",
+]
+
+
+def query_count(client, path):
+    with CaptureQueriesContext(connection) as queries:
+        response = client.get(path)
+    assert response.status_code == 200
+    return len(queries)
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_that_nothing_has_changed_costs_the_callers_own_row_only(api, agent, path):
+    CommentFactory(ticket=TicketFactory(), author=agent)
+    client = api(agent)
+    first = client.get(path)
+
+    assert query_count(client, path) == 1
+    assert client.get(path).content == first.content
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("size", [1, 20])
+def test_a_list_costs_the_same_queries_whatever_its_length(api, agent, path, size):
+    for _ in range(size):
+        CommentFactory(ticket=TicketFactory(assigned=True), author=agent)
+
+    words_lookup = 1 if "search" in path else 0
+    assert query_count(api(agent), path) == 3 + words_lookup  # the caller, the count, the rows
+
+
+def test_all_pages_of_a_list_share_one_count(api, agent):
+    for _ in range(21):
+        TicketFactory()
+    client = api(agent)
+    client.get("/api/tickets/?ordering=priority")
+
+    assert query_count(client, "/api/tickets/?page=2") == 2
+
+
+def test_a_ticket_with_its_comments_costs_three_queries(api, agent, ticket):
+    for _ in range(10):
+        actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="Hello")
+
+    assert query_count(api(agent), f"/api/tickets/{ticket.pk}/") == 3
+
+
+WRITES = {
+    "create": lambda call, ticket, agent: call("post", "/api/tickets/", {"title": "Printer", "description": "D"}),
+    "change": lambda call, ticket, agent: call("patch", f"/api/tickets/{ticket.pk}/", {"title": "Printer again"}),
+    "assign": lambda call, ticket, agent: call("patch", f"/api/tickets/{ticket.pk}/", {"assigned_to": agent.pk}),
+    "comment": lambda call, ticket, agent: call("post", "/api/comments/", {"ticket": ticket.pk, "content": "Hello"}),
+    "delete": lambda call, ticket, agent: call("delete", f"/api/tickets/{ticket.pk}/", None),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_everybody_sees_a_write_as_soon_as_it_has_returned(api, agent, superuser, customer, ticket, write):
+    readers = [api(user) for user in (customer, agent, superuser)]
+    for reader in readers:
+        for path in LISTS:
+            reader.get(path)
+    writer = api(customer if write == "create" else agent)
+
+    response = WRITES[write](lambda method, path, body: getattr(writer, method)(path, body), ticket, agent)
+
+    assert response.status_code < 300
+    for reader in readers:
+        for path in LISTS:
+            warm = reader.get(path).json()
+            cache.clear()
+            assert warm == reader.get(path).json()
+
+
+def test_a_comment_shows_at_once_in_the_counters_of_every_list(api, agent, customer, ticket):
+    api(customer).get("/api/tickets/")
+
+    api(agent).post("/api/comments/", {"ticket": ticket.pk, "content": "On it"})
+
+    assert api(customer).get("/api/tickets/").json()["results"][0]["comments_count"] == 1
+
+
+def test_another_customers_writes_leave_ones_own_pages_cached(api, customer, stranger, ticket):
+    client = api(customer)
+    client.get("/api/tickets/")
+
+    api(stranger).post("/api/tickets/", {"title": "Mine", "description": "D"})
+
+    assert query_count(client, "/api/tickets/") == 1
+
+
+def test_a_new_name_shows_at_once_in_every_list(api, agent, customer, ticket):
+    api(agent).get("/api/tickets/")
+
+    api(customer).patch("/api/users/me/", {"name": "Alice Cooper"})
+
+    assert api(agent).get("/api/tickets/").json()["results"][0]["created_by"]["name"] == "Alice Cooper"
+
+
+def test_a_demoted_agent_lists_only_their_own_and_loses_their_assignments(
+    api, agent, superuser, customer, django_capture_on_commit_callbacks
+):
+    TicketFactory(created_by=customer, assigned_to=agent)
+    client = api(agent)
+    assert client.get("/api/tickets/").json()["count"] == 1
+    assert api(customer).get("/api/tickets/").json()["results"][0]["assigned_to"]["username"] == "agatha"
+
+    agent.role = Role.CUSTOMER
+    with django_capture_on_commit_callbacks(execute=True):
+        save_user(agent, by=superuser)
+
+    assert client.get("/api/tickets/").json()["count"] == 0
+    assert api(customer).get("/api/tickets/").json()["results"][0]["assigned_to"] is None
+
+
+def test_pages_live_for_five_minutes(api, agent, ticket):
+    api(agent).get("/api/tickets/")
+
+    lifetimes = [get_redis_connection().ttl(key) for key in get_redis_connection().keys("helpdesk:value:*")]
+
+    assert len(lifetimes) == 2  # the page and the count
+    assert all(295 <= lifetime <= 300 for lifetime in lifetimes)
+
+
+def test_lists_forbid_shared_caches(api, agent):
+    response = api(agent).get("/api/tickets/")
+
+    assert "private" in response["Cache-Control"]
+    assert "Authorization" in response["Vary"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_reader_cannot_store_an_old_page(api, customer, monkeypatch):
+    ticket = TicketFactory(created_by=customer, title="Before")
+    has_read, may_store = Event(), Event()
+    compute = TicketViewSet.page
+
+    def slow_page(view):
+        page = compute(view)
+        has_read.set()
+        assert may_store.wait(timeout=10)
+        return page
+
+    def list_titles():
+        try:
+            return [item["title"] for item in api(customer).get("/api/tickets/").json()["results"]]
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(TicketViewSet, "page", slow_page)
+    with ThreadPoolExecutor() as pool:
+        slow_reader = pool.submit(list_titles)
+        assert has_read.wait(timeout=10)
+        actions.update_ticket(Origin(customer, EventSource.API), ticket.pk, changes={"title": "After"})
+        may_store.set()
+        seen_by_slow_reader = slow_reader.result()
+    monkeypatch.setattr(TicketViewSet, "page", compute)
+
+    assert seen_by_slow_reader == ["Before"]
+    assert list_titles() == ["After"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_that_is_rolled_back_outdates_nothing(api, agent, ticket, monkeypatch):
+    client = api(agent)
+    client.get("/api/tickets/")
+
+    def fail(*args):
+        raise RuntimeError
+
+    monkeypatch.setattr(actions.search, "replace_words", fail)
+    with pytest.raises(RuntimeError):
+        actions.update_ticket(Origin(agent, EventSource.API), ticket.pk, changes={"title": "Never"})
+
+    assert query_count(client, "/api/tickets/") == 1
+    assert Ticket.objects.get().title == ticket.title
