@@ -10,24 +10,20 @@ from pathlib import Path
 
 import psutil
 
+from compose.embedded.processes import lives
+
 POLL_SECONDS = 0.3
 
 
 def main(pid: int, log: Path) -> int:
+    server = psutil.Process(pid)
     with log.open(errors="replace") as lines:
         lines.seek(0, 2)
-        while _lives(pid):
+        while lives(server):
             print(lines.read(), end="", flush=True)
             time.sleep(POLL_SECONDS)
         print(lines.read(), end="", flush=True)
     return 1
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 if __name__ == "__main__":

@@ -57,14 +57,21 @@ def main() -> None:
 def _listen(parent: int) -> tuple[list[int], list[str]]:
     heard = b""
     while os.getppid() == parent:
-        ready, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
-        if ready:
-            heard += os.read(sys.stdin.fileno(), 65_536)
+        heard += _read(POLL_SECONDS)
+    # What was said just before the end; forked copies of the parent may keep the pipe open.
+    while said := _read(0):
+        heard += said
     orders = [line.partition(" ") for line in heard.decode().splitlines()]
     return (
         [int(what) for verb, _, what in orders if verb == "end"],
         [what for verb, _, what in orders if verb == "remove"],
     )
+
+
+def _read(seconds: float) -> bytes:
+    """Return what is said within the seconds; nothing at all when nobody is left to speak."""
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
+    return os.read(sys.stdin.fileno(), 65_536) if ready else b""
 
 
 def _end(pids: list[int]) -> None:

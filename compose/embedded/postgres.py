@@ -31,7 +31,7 @@ from compose.embedded import secret
 from compose.embedded.errors import Refusal
 from compose.embedded.guard import Guard
 from compose.embedded.ports import LOOPBACK, free_port
-from compose.embedded.processes import Server, last_lines, stop
+from compose.embedded.processes import Server, kill_survivors, last_lines, stop
 
 NAME = "helpdesk"
 ACCOUNT_FOR_ROOT = "nobody"
@@ -206,8 +206,7 @@ def _stop_leftovers(cluster: Cluster) -> None:
     for process in leftovers:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGQUIT)
-    for process in psutil.wait_procs(leftovers, timeout=3)[1]:
-        process.kill()
+    kill_survivors(leftovers, after_seconds=3)
     pid_file.unlink(missing_ok=True)
 
 
@@ -245,7 +244,7 @@ def _initdb(cluster: Cluster, data: Path, password_file: Path) -> list[str]:
         "--builtin-locale=C.UTF-8",
         f"--locale={_c_locale()}",
         "--no-instructions",
-        *(["--no-sync"] if cluster.throwaway else []),
+        "--no-sync",
     ]
 
 

@@ -3,10 +3,13 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 LAST_LINES = 5
 
@@ -36,6 +39,24 @@ def stop(process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals,
 def kill_group(leader: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process runs; one that only waits to be noticed by its parent does not."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def kill_survivors(processes: Sequence[psutil.Process], *, after_seconds: float) -> None:
+    """Give processes that were asked to end the seconds to do so."""
+    deadline = time.monotonic() + after_seconds
+    while any(lives(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def last_lines(log: Path) -> str:

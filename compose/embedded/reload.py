@@ -16,6 +16,7 @@ import psutil
 from watchfiles import PythonFilter, watch
 
 from compose.embedded.options import ROOT
+from compose.embedded.processes import kill_survivors
 
 FOLDERS = [ROOT / "config", ROOT / "helpdesk"]
 STOP_SECONDS = 2.3
@@ -63,9 +64,7 @@ def _stop_descendants() -> None:
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
             child.terminate()
-    for left in psutil.wait_procs(descendants, timeout=STOP_SECONDS)[1]:
-        with suppress(psutil.NoSuchProcess):
-            left.kill()
+    kill_survivors(descendants, after_seconds=STOP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from compose.embedded.errors import Refusal
 from compose.embedded.guard import Guard
@@ -21,6 +23,7 @@ from compose.embedded.processes import Server, last_lines, stop
 
 START_ATTEMPTS = 3
 START_SECONDS = 20
+NO_RETRY = Retry(NoBackoff(), 0)
 STOP_STEPS = [(signal.SIGTERM, 1.0)]
 # Only keys that expire, which is the cache, may be evicted; the broker's have no expiry.
 SETTINGS = {
@@ -90,7 +93,7 @@ def _program() -> Path:
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
     """Return False when the server ends instead of answering."""
     deadline = time.monotonic() + START_SECONDS
-    with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
+    with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=NO_RETRY) as client:
         while time.monotonic() < deadline:
             # Covers a server that still loads its data as well as one that does not listen yet.
             with suppress(redis.ConnectionError, redis.TimeoutError):

@@ -1,0 +1,78 @@
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from compose.embedded.options import ROOT
+from compose.embedded.processes import lives
+
+STACK = [sys.executable, "-m", "compose.embedded"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*STACK, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_run_passes_on_the_exit_code_and_gives_the_command_its_own_servers():
+    script = 'echo "$DATABASE_URL $REDIS_URL $CELERY_BROKER_URL"; exit 7'
+
+    ended = run("run", "--", "sh", "-c", script)
+
+    urls = ended.stdout.split()
+    assert ended.returncode == 7
+    assert [url.partition(":")[0] for url in urls] == ["postgres", "redis", "redis"]
+    assert os.environ["DATABASE_URL"] not in urls
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_neither_processes_nor_files(number, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [*STACK, "run", "--", "sh", "-c", "echo started; exec sleep 60"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        code = process.wait(5)
+
+    assert code == 128 + number
+    assert not any(map(lives, children))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exec_keeps_the_data_between_two_commands(folder):
+    data_dir = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": "", "REDIS_URL": ""}
+    sql = "import os, psycopg; print(psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute({!r}).rowcount)"
+
+    made = run("exec", "--", sys.executable, "-c", sql.format("CREATE TABLE kept AS SELECT 1"), **data_dir)
+    seen = run("exec", "--", sys.executable, "-c", sql.format("SELECT FROM kept"), **data_dir)
+
+    assert (made.returncode, seen.returncode) == (0, 0), made.stderr + seen.stderr
+    assert seen.stdout.endswith("1\n")
+
+
+def test_a_refusal_is_one_line_without_a_trace():
+    ended = run("up", PORT="eight")
+
+    assert ended.returncode == 1
+    assert ended.stderr == "helpdesk: PORT is 'eight': it must be a whole number.\n"
+
+
+def test_an_unknown_command_shows_the_usage():
+    ended = run("down")
+
+    assert ended.returncode == 2
+    assert "up | run -- COMMAND" in ended.stderr

@@ -1,0 +1,21 @@
+import pytest
+
+from compose.embedded.errors import Refusal
+from compose.embedded.options import ROOT, read_options
+
+
+def test_the_defaults_are_the_documented_ones():
+    options = read_options({})
+
+    assert (options.port, options.mail_port, options.flower_port) == (8000, 8025, 5555)
+    assert options.data_dir == ROOT / ".data"
+    assert options.demo_tickets == 1_000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("MAIL_PORT", "-1"), ("DEMO_TICKETS", "1.5")],
+)
+def test_a_senseless_value_is_refused_with_its_variable(variable, value):
+    with pytest.raises(Refusal, match=f"^{variable} is "):
+        read_options({variable: value})

@@ -1,0 +1,45 @@
+import socket
+from contextlib import closing
+
+import pytest
+
+from compose.embedded.errors import Refusal
+from compose.embedded.ports import free_port, require_free
+
+
+def listener(address: str = "127.0.0.1") -> closing[socket.socket]:
+    taken = socket.socket()
+    taken.bind((address, 0))
+    taken.listen()
+    return closing(taken)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_taken_port_is_refused_with_the_variable_to_set(address):
+    with listener(address) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(
+            Refusal, match=rf"^Port {port} is already in use: set MAIL_PORT, .*`make up MAIL_PORT=\d+`"
+        ):
+            require_free({"PORT": free_port(), "MAIL_PORT": port})
+
+
+def test_one_port_for_two_things_is_refused():
+    port = free_port()
+
+    with pytest.raises(Refusal, match="PORT and FLOWER_PORT are both"):
+        require_free({"PORT": port, "FLOWER_PORT": port})
+
+
+def test_free_ports_are_accepted():
+    require_free({"PORT": free_port(), "MAIL_PORT": free_port()})
+
+
+def test_the_preferred_port_is_given_only_while_it_is_free():
+    with listener() as taken:
+        port = taken.getsockname()[1]
+        other = free_port(preferred=port)
+
+    assert other != port
+    assert free_port(preferred=port) == port

@@ -1,0 +1,34 @@
+import psutil
+import pytest
+import redis
+
+from compose.embedded.valkey import NO_RETRY, running_valkey
+
+
+def test_it_evicts_only_what_expires(folder, guard):
+    with running_valkey(folder, guard=guard, throwaway=True) as server, redis.Redis.from_url(server.url) as client:
+        policy = client.config_get("maxmemory-policy")
+
+    assert policy == {"maxmemory-policy": "volatile-ttl"}
+
+
+def test_it_listens_on_the_loopback_interface_and_asks_for_a_password(folder, guard):
+    with running_valkey(folder, guard=guard, throwaway=True) as server:
+        process = psutil.Process(server.process.pid)
+        addresses = {c.laddr.ip for c in process.net_connections() if c.status == "LISTEN"}
+        port = int(server.url.rpartition(":")[2].removesuffix("/0"))
+        with redis.Redis(port=port, retry=NO_RETRY) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        password = server.url.partition("//:")[2].partition("@")[0]
+        seen = " ".join(process.cmdline())
+
+    assert addresses == {"127.0.0.1"}
+    assert password not in seen
+
+
+def test_data_survives_a_restart(folder, guard):
+    with running_valkey(folder, guard=guard) as server, redis.Redis.from_url(server.url) as client:
+        client.set("kept", "yes")
+
+    with running_valkey(folder, guard=guard) as server, redis.Redis.from_url(server.url) as client:
+        assert client.get("kept") == b"yes"
