@@ -1,0 +1,208 @@
+"""Logging in, refreshing and logging out; when a token is dead."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.contrib.auth.hashers import identify_hasher, make_password
+from django.db import connection
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from helpdesk.users import actions, views
+from helpdesk.users.hashers import OwaspArgon2PasswordHasher
+from helpdesk.users.models import User
+from helpdesk.users.tasks import delete_expired_tokens
+from helpdesk.users.tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+LOGIN, REFRESH, LOGOUT = "/api/auth/token/", "/api/auth/token/refresh/", "/api/auth/logout/"
+
+
+def login(api, username="alice", password=PASSWORD):
+    return api().post(LOGIN, {"username": username, "password": password})
+
+
+def status_with(api, access):
+    client = api()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
+    return client.get("/api/users/me/").status_code
+
+
+def test_a_right_pair_gets_an_access_and_a_refresh_token(api, customer):
+    response = login(api)
+
+    assert response.status_code == 200
+    assert response.json().keys() == {"access", "refresh"}
+    assert status_with(api, response.json()["access"]) == 200
+
+
+def test_access_lives_an_hour_and_refresh_seven_days(api, customer):
+    tokens = login(api).json()
+
+    lifetimes = [
+        token["exp"] - token["iat"] for token in (AccessToken(tokens["access"]), RefreshToken(tokens["refresh"]))
+    ]
+
+    assert lifetimes == [3600, 7 * 24 * 3600]
+
+
+@pytest.mark.parametrize(("username", "password"), [("alice", "wrong"), ("nobody", PASSWORD), ("Alice", PASSWORD)])
+def test_a_wrong_pair_is_401_and_does_not_say_which_half(api, customer, username, password):
+    response = login(api, username, password)
+
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"] == 'Bearer realm="api"'
+    assert response.json()["detail"] == "No active account found with the given credentials"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"username": "alice"}, {"username": ["alice"], "password": {}}, {"username": "alice", "password": "x" * 129}],
+)
+def test_a_body_that_is_no_pair_is_400(api, customer, body):
+    assert api().post(LOGIN, body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Bearer x", "Bearer", "Bearer a b", "Token x", "", "Bearer ñ".encode("latin1")]
+)
+def test_a_bad_token_is_401_with_a_challenge(api, customer, authorization):
+    client = api()
+    client.credentials(HTTP_AUTHORIZATION=authorization)
+
+    response = client.get("/api/tickets/")
+
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_refresh_token_opens_no_door_but_its_own(api, customer):
+    assert status_with(api, login(api).json()["refresh"]) == 401
+
+
+def test_an_access_token_cannot_be_refreshed(api, customer):
+    assert api().post(REFRESH, {"refresh": login(api).json()["access"]}).status_code == 401
+
+
+def test_a_refresh_token_is_good_for_one_new_pair(api, customer):
+    tokens = login(api).json()
+
+    first = api().post(REFRESH, {"refresh": tokens["refresh"]})
+    again = api().post(REFRESH, {"refresh": tokens["refresh"]})
+
+    assert first.status_code == 200
+    assert status_with(api, first.json()["access"]) == 200
+    assert again.status_code == 401
+    assert api().post(REFRESH, {"refresh": first.json()["refresh"]}).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_fifty_parallel_refreshes_one_succeeds(api):
+    UserFactory(username="alice")
+    refresh = login(api).json()["refresh"]
+
+    def attempt(_):
+        try:
+            return api().post(REFRESH, {"refresh": refresh}).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=10) as pool:
+        statuses = sorted(pool.map(attempt, range(50)))
+
+    assert statuses == [200] + [401] * 49
+
+
+def test_logging_out_revokes_the_refresh_token(api, customer):
+    refresh = login(api).json()["refresh"]
+
+    assert api().post(LOGOUT, {"refresh": refresh}).status_code == 204
+    assert api().post(REFRESH, {"refresh": refresh}).status_code == 401
+    assert api().post(LOGOUT, {"refresh": refresh}).status_code == 401
+
+
+def test_expired_tokens_are_dead(api, customer):
+    tokens = login(api).json()
+
+    with time_machine.travel(timezone.now() + timedelta(hours=1, seconds=1)):
+        assert status_with(api, tokens["access"]) == 401
+    with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1)):
+        assert api().post(REFRESH, {"refresh": tokens["refresh"]}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+        lambda user: user.delete(),
+        lambda user: actions.change_password(user, new_password="a new and better one"),
+    ],
+    ids=["deactivation", "deletion", "a password change"],
+)
+def test_tokens_die_with(api, customer, end):
+    tokens = login(api).json()
+
+    end(customer)
+
+    assert status_with(api, tokens["access"]) == 401
+    assert api().post(REFRESH, {"refresh": tokens["refresh"]}).status_code == 401
+
+
+def test_an_inactive_user_cannot_log_in(api, customer):
+    User.objects.update(is_active=False)
+
+    assert login(api).status_code == 401
+
+
+def test_five_failures_lock_a_user_and_address_out_until_the_cool_off(api, customer, stranger):
+    for _ in range(5):
+        assert login(api, password="wrong").status_code == 401
+
+    locked = login(api)
+
+    assert locked.status_code == 429
+    assert int(locked["Retry-After"]) == 15 * 60
+    assert login(api, "bob").status_code == 200
+    assert api().post(LOGIN, {"username": "alice", "password": PASSWORD}, REMOTE_ADDR="192.0.2.7").status_code == 200
+    with time_machine.travel(timezone.now() + timedelta(minutes=15, seconds=1)):
+        assert login(api).status_code == 200
+
+
+def test_a_locked_user_costs_no_hashing(api, customer, monkeypatch):
+    for _ in range(5):
+        login(api, password="wrong")
+    monkeypatch.setattr(views, "authenticate", lambda *args, **kwargs: pytest.fail("a password was hashed"))
+
+    assert login(api).status_code == 429
+
+
+def test_a_success_forgets_the_failures(api, customer):
+    for _ in range(4):
+        login(api, password="wrong")
+    login(api)
+
+    assert login(api, password="wrong").status_code == 401
+    assert login(api).status_code == 200
+
+
+def test_passwords_are_hashed_by_argon2id_at_owasps_minimum():
+    encoded = make_password(PASSWORD, hasher=OwaspArgon2PasswordHasher())
+
+    assert encoded.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+    assert isinstance(identify_hasher(encoded), OwaspArgon2PasswordHasher)
+
+
+def test_expired_tokens_are_forgotten_at_night(api, customer):
+    login(api)
+    with time_machine.travel(timezone.now() + timedelta(days=3)):
+        login(api)
+
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        deleted = delete_expired_tokens()
+
+    assert deleted == 1
+    assert OutstandingToken.objects.count() == 1

@@ -1,0 +1,173 @@
+"""The profile, the password, and who sees whom."""
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from helpdesk.users.models import Role, User
+from helpdesk.users.tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+ME = "/api/users/me/"
+
+
+def usernames(response):
+    return [item["username"] for item in response.json()["results"]]
+
+
+def test_me_is_the_caller(api, customer):
+    response = api(customer).get(ME)
+
+    assert response.json() == {
+        "id": customer.pk,
+        "username": "alice",
+        "name": customer.name,
+        "role": "customer",
+        "email": "alice@example.com",
+        "language": "en",
+        "is_active": True,
+        "date_joined": customer.date_joined.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def test_users_change_their_name_address_and_language(api, customer):
+    response = api(customer).patch(ME, {"name": "Alice C.", "email": "a@example.org", "language": "es"})
+
+    customer.refresh_from_db()
+    assert response.status_code == 200
+    assert (customer.name, customer.email, customer.language) == ("Alice C.", "a@example.org", "es")
+    assert response.json()["language"] == "es"
+
+
+def test_nobody_promotes_themselves(api, customer):
+    api(customer).patch(ME, {"role": "agent", "is_superuser": True, "is_active": False, "username": "root", "id": 1})
+
+    customer.refresh_from_db()
+    assert (customer.role, customer.is_superuser, customer.is_active, customer.username) == (
+        "customer",
+        False,
+        True,
+        "alice",
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": "BOB@example.com"},
+        {"email": "nonsense"},
+        {"email": ""},
+        {"language": "xx"},
+        {"name": "x" * 151},
+        {"name": 5},
+        {"name": None},
+    ],
+)
+def test_a_bad_profile_is_400_and_changes_nothing(api, customer, stranger, body):
+    before = User.objects.values().get(pk=customer.pk)
+
+    response = api(customer).patch(ME, body)
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["pointer"] == f"#/{next(iter(body))}"
+    assert User.objects.values().get(pk=customer.pk) == before
+
+
+def test_one_keeps_ones_own_address_in_another_case(api, customer):
+    assert api(customer).patch(ME, {"email": "Alice@example.com"}).status_code == 200
+
+
+def test_the_database_refuses_a_second_user_with_the_same_address(customer):
+    with pytest.raises(IntegrityError, match="users_user_email_unique"), transaction.atomic():
+        UserFactory(email="ALICE@EXAMPLE.COM")
+
+
+def test_the_database_refuses_a_superuser_who_is_no_agent(customer):
+    with pytest.raises(IntegrityError, match="users_user_superuser_is_agent"), transaction.atomic():
+        UserFactory(is_superuser=True, role=Role.CUSTOMER)
+
+
+def test_a_changed_password_answers_with_a_living_pair(api, customer):
+    client = api(customer)
+    body = {"current_password": PASSWORD, "new_password": "another horse entirely"}
+
+    response = client.post(f"{ME}password/", body)
+
+    assert response.status_code == 200
+    assert client.get(ME).status_code == 401
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {response.json()['access']}")
+    assert client.get(ME).status_code == 200
+    customer.refresh_from_db()
+    assert customer.check_password("another horse entirely")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"current_password": "wrong", "new_password": "another horse entirely"}, "current_password"),
+        ({"current_password": PASSWORD, "new_password": "password"}, "new_password"),
+        ({"current_password": PASSWORD, "new_password": "12345678901"}, "new_password"),
+        ({"current_password": PASSWORD, "new_password": "x" * 129}, "new_password"),
+        ({"current_password": PASSWORD, "new_password": "alice@example.com"}, "new_password"),
+        ({"current_password": PASSWORD}, "new_password"),
+    ],
+)
+def test_a_password_is_not_changed_to_a_weak_one_or_without_the_present_one(api, customer, body, field):
+    response = api(customer).post(f"{ME}password/", body)
+
+    customer.refresh_from_db()
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["pointer"] == f"#/{field}"
+    assert customer.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["agatha", "alice", "bob"]),
+        ("?role=agent", ["agatha"]),
+        ("?role=customer&search=BO", ["bob"]),
+        ("?search=alice@", ["alice"]),
+        ("?search=nobody", []),
+        ("?is_active=false", []),
+    ],
+)
+def test_agents_find_people(api, agent, customer, stranger, query, expected):
+    assert usernames(api(agent).get(f"/api/users/{query}")) == expected
+
+
+def test_a_customer_sees_nobody_else(api, agent, customer, stranger):
+    client = api(customer)
+
+    assert usernames(client.get("/api/users/")) == ["alice"]
+    assert client.get("/api/users/?role=agent").json()["count"] == 0
+    assert client.get(f"/api/users/{customer.pk}/").status_code == 200
+    assert client.get(f"/api/users/{stranger.pk}/").status_code == 404
+    assert client.get(f"/api/users/{agent.pk}/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("get", "/api/users/"), ("get", "/api/users/1/"), ("get", ME), ("patch", ME), ("post", f"{ME}password/")],
+)
+def test_without_a_token_there_are_no_users(api, method, path):
+    assert getattr(api(), method)(path).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_users_are_made_and_changed_elsewhere(api, superuser, customer, method):
+    path = "/api/users/" if method == "post" else f"/api/users/{customer.pk}/"
+
+    assert getattr(api(superuser), method)(path, {"username": "x"}).status_code == 405
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_a_list_of_users_costs_three_queries_whatever_its_length(api, agent, size):
+    UserFactory.create_batch(size)
+    client = api(agent)
+
+    with CaptureQueriesContext(connection) as queries:
+        client.get("/api/users/")
+
+    assert len(queries) == 3
