@@ -2,7 +2,8 @@
 
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-from rest_framework.routers import SimpleRouter
+from rest_framework.permissions import AllowAny
+from rest_framework.routers import APIRootView, SimpleRouter
 
 from helpdesk.tickets.views import CommentViewSet, TicketViewSet
 from helpdesk.users.views import LogoutView, TokenRefreshView, TokenView, UserViewSet
@@ -12,7 +13,18 @@ router.register("tickets", TicketViewSet, basename="ticket")
 router.register("comments", CommentViewSet, basename="comment")
 router.register("users", UserViewSet, basename="user")
 
+ENTRANCES = {
+    "tickets": "ticket-list",
+    "comments": "comment-list",
+    "users": "user-list",
+    "me": "user-me",
+    "token": "token",
+    "docs": "docs",
+    "schema": "schema",
+}
+
 urlpatterns = [
+    path("", APIRootView.as_view(api_root_dict=ENTRANCES, authentication_classes=[], permission_classes=[AllowAny])),
     path("auth/token/", TokenView.as_view(), name="token"),
     path("auth/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
     path("auth/logout/", LogoutView.as_view(), name="logout"),
