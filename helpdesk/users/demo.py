@@ -1,0 +1,95 @@
+"""The people of a demo: customer_1 …, agent_1 …, all with the same password."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.core.management import CommandError
+from django.utils import timezone
+
+from helpdesk.users.models import Language, Role, User
+
+PASSWORD = "testpass123"  # noqa: S105 -- public, and refused in production
+PRODUCTION_SETTINGS = "config.settings.production"
+ROWS_PER_INSERT = 2000
+
+FIRST_NAMES = {
+    Language.ENGLISH: (
+        "Olivia Jack Amelia Harry Grace George Chloe Oscar Emily Callum Priya Thomas Hannah Samuel Freya Daniel Zara "
+        "Liam Charlotte Owen Maya Ethan Alice Rory Nadia Lewis Ruth Adam Imogen Patrick Leah"
+    ),
+    Language.SPANISH: (
+        "María Álvaro Lucía Javier Begoña Sergio Inés Joaquín Rocío Andrés Núria Raúl Sofía Íñigo Carmen Óscar Elena "
+        "Martín Paula Héctor Ángela Rubén Pilar Tomás Ainhoa Jesús Claudia Víctor Teresa Adrián Noelia"
+    ),
+}
+LAST_NAMES = {
+    Language.ENGLISH: (
+        "Bennett Hughes Patel Murphy Clarke Foster Osborne Reid Whitfield Morgan Ahmed Sinclair Barnes Holloway "
+        "Doherty Pearson Fletcher Nolan Chapman Ellis Mercer Quinn Ashworth Khan Prescott Lawson Gallagher"
+    ),
+    Language.SPANISH: (
+        "García Fernández Muñoz Ibáñez Castaño Ruiz Ortega Núñez Peña Domínguez Vidal Serrano Gutiérrez Cañas Molina "
+        "Echeverría Navarro Sáez Lozano Prieto Giménez Rivas Bermúdez Soler Aguilar Méndez Cortés"
+    ),
+}
+
+
+def refuse_production(*, sure: bool) -> None:
+    """End a demo command in production, unless somebody is sure; anybody knows the demo's password."""
+    if settings.SETTINGS_MODULE == PRODUCTION_SETTINGS and not sure:
+        raise CommandError(
+            "These are the production settings, and this makes demo data and users with a public password. "
+            "Add --yes if that is what you want."
+        )
+
+
+def demo_users(role: Role, *, count: int, languages: Sequence[Language]) -> list[User]:
+    """Return the demo users 1 to count of a role; makes those that do not exist.
+
+    Raises CommandError when a name or address is taken by somebody who is not active in that role.
+    """
+    names = [f"{role.value}_{number}" for number in range(1, count + 1)]
+    known = users_named(names)
+    if len(known) < count:
+        make_users(role, [number for number, name in enumerate(names, 1) if name not in known], languages)
+        known = users_named(names)
+    for name in names:
+        if name not in known or known[name].role != role or not known[name].is_active:
+            raise CommandError(f"{name} is needed as an active {role.value}, but the name or its address is taken.")
+    return [known[name] for name in names]
+
+
+def users_named(names: Sequence[str]) -> dict[str, User]:
+    return {user.username: user for user in User.objects.filter(username__in=names)}
+
+
+def make_users(role: Role, numbers: Sequence[int], languages: Sequence[Language]) -> None:
+    password, now = make_password(PASSWORD), timezone.now()
+    User.objects.bulk_create(
+        (
+            User(
+                username=f"{role.value}_{number}",
+                email=f"{role.value}_{number}@example.com",
+                name=real_name(role, number, language_of(number, languages)),
+                role=role,
+                language=language_of(number, languages),
+                password=password,
+                date_joined=now,
+            )
+            for number in numbers
+        ),
+        batch_size=ROWS_PER_INSERT,
+        ignore_conflicts=True,
+    )
+
+
+def language_of(number: int, languages: Sequence[Language]) -> Language:
+    return languages[(number - 1) % len(languages)]
+
+
+def real_name(role: Role, number: int, language: Language) -> str:
+    first, last = FIRST_NAMES[language].split(), LAST_NAMES[language].split()
+    # Customers and agents start at different places of lists whose lengths have no common factor.
+    start = number if role == Role.CUSTOMER else number + 11
+    return f"{first[start % len(first)]} {last[start % len(last)]}"
