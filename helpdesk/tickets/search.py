@@ -6,6 +6,7 @@ the tickets are then found by whole words in one inverted index (SearchDocument)
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.postgres.search import SearchVectorField
@@ -88,6 +89,18 @@ def add_words(ticket_id: int, *texts: str) -> None:
             ADD_WORDS,
             {"ticket": ticket_id, "words": words_in(" ".join(texts)), "maximum": MAXIMUM_DOCUMENT_WORDS},
         )
+
+
+def learn_words(words: Iterable[str]) -> None:
+    """Make words of documents that were written elsewhere be found by their parts and inflections."""
+    with connection.cursor() as cursor:
+        cursor.execute(LEARN_WORDS, {"words": sorted(words)})
+
+
+def settle_documents() -> None:
+    """Let the index take in the documents that it keeps aside, which every search has to read one by one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('tickets_search_words')")
 
 
 def replace_words(ticket: Ticket) -> None:

@@ -1,0 +1,1 @@
+"""Believable tickets by the thousand, exactly as the actions would have written them."""

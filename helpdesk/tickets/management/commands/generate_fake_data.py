@@ -1,0 +1,93 @@
+import secrets
+from collections import Counter
+from io import StringIO
+from time import perf_counter
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management.base import OutputWrapper
+
+from helpdesk.tickets.demo.generation import cast_of, generate
+from helpdesk.tickets.demo.loading import empty_tables, refresh_statistics
+from helpdesk.tickets.demo.progress import progress
+from helpdesk.users.demo import PASSWORD, refuse_production
+from helpdesk.users.models import Language
+
+LANGUAGES = {
+    "en": (Language.ENGLISH,),
+    "es": (Language.SPANISH,),
+    "mixed": (Language.ENGLISH, Language.SPANISH),
+}
+COUNTS = {
+    "tickets": (1000, "how many tickets to add"),
+    "comments_per_ticket": (5, "how many comments each of them has"),
+    "customers": (50, "how many customers write them: customer_1, customer_2 …"),
+    "agents": (10, "how many agents answer: agent_1, agent_2 …"),
+}
+MAXIMUM_SEED = 2**32
+MAXIMUM_COMMENTS_PER_TICKET = 10_000
+
+
+class Command(BaseCommand):
+    help = (
+        f"Fill the helpdesk with believable tickets of demo users, whose password is {PASSWORD}. Tells nobody. "
+        "Run again, it adds more tickets of the same users."
+    )
+    # They import every URL and view, which takes longer than a thousand tickets.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        for name, (default, meaning) in COUNTS.items():
+            option = f"--{name.replace('_', '-')}"
+            parser.add_argument(option, type=int, default=default, help=f"{meaning} ({default})")
+        parser.add_argument("--locale", choices=LANGUAGES, default="mixed", help="the language of the texts (mixed)")
+        parser.add_argument("--seed", type=int, help="the same number makes the same tickets again")
+        parser.add_argument("--flush", action="store_true", help="first delete all tickets, comments and history")
+        parser.add_argument("--yes", action="store_true", help="do it even with the production settings")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        refuse_production(sure=options["yes"])
+        check(options)
+        if not options["verbosity"]:
+            self.stdout = OutputWrapper(StringIO())
+        started = perf_counter()
+        if options["flush"]:
+            empty_tables()
+            self.stdout.write("Deleted all tickets, comments and history.")
+        rows = self.fill(options)
+        refresh_statistics()
+        self.stdout.write(summary(rows, seconds=perf_counter() - started))
+
+    def fill(self, options: dict[str, Any]) -> "Counter[str]":
+        """Write the tickets and return how many rows there are of each kind."""
+        people = cast_of(
+            customers=options["customers"],
+            agents=options["agents"],
+            languages=LANGUAGES[options["locale"]],
+        )
+        seed = secrets.randbelow(MAXIMUM_SEED) if options["seed"] is None else options["seed"]
+        self.stdout.write(f"--seed={seed} makes the same tickets again.")
+        numbers = {name: options[name] for name in ("tickets", "comments_per_ticket")}
+        rows = Counter(users=len(people.customers) + len(people.agents))
+        with progress("tickets", total=options["tickets"], stream=self.stdout) as advance:
+            for batch in generate(people, seed=seed, **numbers):
+                rows.update(batch.counts)
+                advance(batch.counts["tickets"])
+        return rows
+
+
+def check(options: dict[str, Any]) -> None:
+    """Raise CommandError for numbers that make no sense."""
+    for name in COUNTS:
+        if options[name] < 0:
+            raise CommandError(f"--{name.replace('_', '-')} cannot be negative.")
+    if options["tickets"] and not (options["customers"] and options["agents"]):
+        raise CommandError("Tickets need at least one customer to open them and one agent to answer.")
+    if options["comments_per_ticket"] > MAXIMUM_COMMENTS_PER_TICKET:
+        raise CommandError(f"--comments-per-ticket is at most {MAXIMUM_COMMENTS_PER_TICKET:,}.")
+
+
+def summary(rows: "Counter[str]", *, seconds: float) -> str:
+    parts = [f"{rows[name]:,} {name}" for name in ("tickets", "comments", "events")]
+    total = sum(rows.values())
+    return f"{parts[0]}, {parts[1]} and {parts[2]} in {seconds:.2f} s, {total / seconds:,.0f} rows a second."
