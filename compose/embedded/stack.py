@@ -67,15 +67,18 @@ def _stop_with_make() -> None:
     make = os.getppid()
     if "MAKELEVEL" not in os.environ:
         return
-    while os.getppid() == make and not _is_interrupted(make):
+    # Make lets go of the signal when it takes it, and has never caught it where it runs in the background of a script.
+    catches_interrupt = _catches_interrupt(make)
+    while os.getppid() == make and _catches_interrupt(make) == catches_interrupt:
         time.sleep(POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _is_interrupted(make: int) -> bool:
-    """Tell from what Linux knows whether make has taken a SIGINT: from then on it no longer catches the signal."""
-    status = Path(f"/proc/{make}/status")
-    if not status.exists():
+def _catches_interrupt(pid: int) -> bool:
+    """Tell, where the system is Linux and knows, whether a process has a handler for SIGINT."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
         return False
-    fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
-    return not int(fields["SigCgt"], 16) >> (signal.SIGINT - 1) & 1
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGINT - 1) & 1)
