@@ -7,6 +7,7 @@ import pytest
 from compose.embedded.stack import _catches_interrupt
 
 SIGNAL_STATES = """
+import signal
 for state in (signal.default_int_handler, signal.SIG_DFL, signal.SIG_IGN):
     signal.signal(signal.SIGINT, state)
     print("set", flush=True)
