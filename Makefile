@@ -11,6 +11,8 @@ PYTHON_PACKAGES := $(VENV)/.installed
 NODE_PACKAGES := compose/embedded/node_modules/.installed
 
 export FUZZ_EXAMPLES
+# Each command knows its own; one from the shell would run the tests with the wrong settings.
+unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
 .PHONY: help up test check format shell reset bench fuzz locks

@@ -3,6 +3,7 @@
 Runs with the machine's own Python and the standard library alone, and has to be understood by a Python that is too old.
 """
 
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ LOCK = ROOT / "requirements" / "local.txt"
 
 
 def main() -> None:
+    # Ctrl-C reaches pip as well, and needs no trace.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.version_info < OLDEST:
         needed, ours = (".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info))
         sys.exit(f"Python {needed} or newer is needed, this is {ours}: run `make up PYTHON=/path/to/a/newer/python3`.")

@@ -4,6 +4,7 @@ As a program it installs that package if need be, and then what comes from npm.
 """
 
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,8 @@ PACKAGES = ROOT / "compose" / "embedded"
 
 
 def main() -> None:
+    # Ctrl-C reaches npm as well, and needs no trace.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if find_node() is None:
         with step(f"Install Node (none from {OLDEST_MAJOR} on is on the PATH)"):
             _run(
