@@ -1,6 +1,8 @@
 # Needs make, Python >= 3.11 and the package registries, nothing else.
 
-PYTHON ?= python3
+IS_NEW_ENOUGH := 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(or $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$python -c $(IS_NEW_ENOUGH) 2>/dev/null; then echo $$python; break; fi; done),python3)
 ARGS ?=
 FUZZ_EXAMPLES ?= 300
 
