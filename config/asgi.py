@@ -1,8 +1,8 @@
 """One port for both protocols: HTTP goes to the WSGI stack in a bounded thread pool, websockets to Channels."""
 
-from a2wsgi import WSGIMiddleware
 from channels.routing import ProtocolTypeRouter, URLRouter
 
+from config.http_threads import HTTPThreads
 from config.wsgi import application as wsgi_application
 
 HTTP_THREADS = 8
@@ -12,7 +12,7 @@ from config.websocket import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": WSGIMiddleware(wsgi_application, workers=HTTP_THREADS),  # type: ignore[arg-type] # untyped in Django
+        "http": HTTPThreads(wsgi_application, threads=HTTP_THREADS),
         "websocket": URLRouter(websocket_urlpatterns),
     },
 )

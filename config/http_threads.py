@@ -1,0 +1,107 @@
+"""Runs the WSGI stack inside an ASGI server, in a bounded number of threads.
+
+A crossing between the event loop and a thread costs as much as the server itself, so an answer crosses once, whole;
+only one that comes in several chunks is sent chunk by chunk.
+"""
+
+import asyncio
+import io
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from asgiref.typing import HTTPScope
+
+Event = dict[str, Any]
+
+
+class HTTPThreads:
+    """An ASGI application, for HTTP alone, that answers as the WSGI application does."""
+
+    def __init__(self, application: WSGIApplication, *, threads: int) -> None:
+        self.application = application
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="http")
+
+    async def __call__(
+        self,
+        scope: HTTPScope,
+        receive: Callable[[], Awaitable[Event]],
+        send: Callable[[Event], Coroutine[Any, Any, None]],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        environ = environ_of(scope, await body_from(receive))
+        answer = Answer(lambda event: asyncio.run_coroutine_threadsafe(send(event), loop).result())
+        for event in await loop.run_in_executor(self.executor, answer.make, self.application, environ):
+            await send(event)
+
+
+class Answer:
+    """The events that answer one request, made in a thread."""
+
+    def __init__(self, send: Callable[[Event], None]) -> None:
+        self.send = send
+        self.head: list[Event] = []
+
+    def make(self, application: WSGIApplication, environ: WSGIEnvironment) -> list[Event]:
+        """Send all chunks but the last, and return the events that are left to send."""
+        chunks = application(environ, self.start)
+        last = b""
+        try:
+            for chunk in chunks:
+                if last:
+                    self.send_early(last)
+                last = chunk
+        finally:
+            # Here Django ends the request; it has to be in the thread that holds the database connection.
+            getattr(chunks, "close", lambda: None)()
+        return [*self.head, {"type": "http.response.body", "body": last}]
+
+    def start(self, status: str, headers: list[tuple[str, str]], _: object = None, /) -> Callable[[bytes], None]:
+        """Be the start_response of PEP 3333."""
+        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self.head = [{"type": "http.response.start", "status": int(status[:3]), "headers": encoded}]
+        return self.send_early
+
+    def send_early(self, chunk: bytes) -> None:
+        for event in [*self.head, {"type": "http.response.body", "body": chunk, "more_body": True}]:
+            self.send(event)
+        self.head = []
+
+
+async def body_from(receive: Callable[[], Awaitable[Event]]) -> bytes:
+    """Return the request's body, which Daphne holds in memory anyway."""
+    event = await receive()
+    chunks = [event.get("body", b"")]
+    while event.get("more_body", False):
+        event = await receive()
+        chunks.append(event.get("body", b""))
+    return b"".join(chunks)
+
+
+def environ_of(scope: HTTPScope, body: bytes) -> WSGIEnvironment:
+    """Return what PEP 3333 makes of a request."""
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": scope["root_path"].encode().decode("latin-1"),
+        "PATH_INFO": scope["path"].removeprefix(scope["root_path"]).encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    host, port = scope["server"] or ("localhost", 80)
+    environ |= {"SERVER_NAME": host, "SERVER_PORT": str(port)}
+    if scope["client"]:
+        environ["REMOTE_ADDR"] = scope["client"][0]
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
+        key = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    return environ
