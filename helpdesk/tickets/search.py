@@ -97,12 +97,6 @@ def learn_words(words: Iterable[str]) -> None:
         cursor.execute(LEARN_WORDS, {"words": sorted(words)})
 
 
-def settle_documents() -> None:
-    """Let the index take in the documents that it keeps aside, which every search has to read one by one."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT gin_clean_pending_list('tickets_search_words')")
-
-
 def replace_words(ticket: Ticket) -> None:
     """Make a ticket be found by the words of its present texts only."""
     with connection.cursor() as cursor:

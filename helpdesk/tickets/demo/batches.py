@@ -9,12 +9,17 @@ from helpdesk.tickets.demo import rows
 from helpdesk.tickets.demo.arrivals import arrivals
 from helpdesk.tickets.demo.dice import Dice
 from helpdesk.tickets.demo.moments import DAY, HOUR, Moment
+from helpdesk.tickets.demo.rows import Lexemes
 from helpdesk.tickets.demo.stories import Person, Step, Story, fate_of
-from helpdesk.tickets.models import EventKind, Priority, Status
+from helpdesk.tickets.models import Priority, Status
 
 HISTORY = 180 * DAY
 # The newest ticket is this old, so that its conversation has had time to happen.
 YOUNGEST = 2 * HOUR
+
+UUIDS_AT_ONCE = 1024
+UUID_CHANCE = int("ffffffff ffff 0fff 3fff ffffffffffff".replace(" ", "") * UUIDS_AT_ONCE, 16)
+UUID_VERSION = int("00000000 0000 4000 8000 000000000000".replace(" ", "") * UUIDS_AT_ONCE, 16)
 
 
 class Cast(NamedTuple):
@@ -23,13 +28,14 @@ class Cast(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows for COPY: documents in its text format, the others in the binary one."""
+    """What COPY takes in, with the words that no earlier batch had and the users that it refers to."""
 
     tickets: bytes
     comments: bytes
     events: bytes
     documents: bytes
     words: set[str]
+    people: set[int]
     counts: dict[str, int]
 
 
@@ -43,16 +49,19 @@ class Batches:
         self.now = now
         self.dice = Dice(seed)
         self.told = 0
+        self.known_words: set[Lexemes] = set()
         start = now - HISTORY
         # Times have dice of their own: what happens does not depend on the hours of the present week.
         self.openings = arrivals(Dice(seed + 1), count=tickets, start=start, end=now - YOUNGEST)
 
     def make(self, ticket_ids: Sequence[int], comment_ids: Sequence[int]) -> Batch:
-        batch = BatchInTheMaking(iter(comment_ids))
+        batch = BatchInTheMaking(iter(comment_ids), people={agent.id for agent in self.cast.agents})
         for ticket_id in ticket_ids:
             story = self.next_story()
             batch.add(ticket_id, story, opened_at=next(self.openings), now=self.now)
-        return batch.done()
+        words = batch.words - self.known_words
+        self.known_words |= words
+        return batch.done(words)
 
     def next_story(self) -> Story:
         fate = fate_of(self.dice, age=1 - self.told / self.tickets)
@@ -63,14 +72,15 @@ class Batches:
 
 
 class BatchInTheMaking:
-    def __init__(self, comment_ids: Iterator[int]) -> None:
+    def __init__(self, comment_ids: Iterator[int], people: set[int]) -> None:
         self.comment_ids = comment_ids
         self.uuids = random_uuids()
         self.tickets = [rows.HEADER]
         self.comments = [rows.HEADER]
         self.events = [rows.HEADER]
-        self.documents: list[str] = []
-        self.words: set[str] = set()
+        self.documents = [rows.HEADER]
+        self.words: set[Lexemes] = set()
+        self.people = people
 
     def add(self, ticket_id: int, story: Story, *, opened_at: Moment, now: Moment) -> None:
         self.add_creation(ticket_id, story, opened_at)
@@ -98,34 +108,19 @@ class BatchInTheMaking:
             )
         )
         self.words.update(story.words)
-        self.documents.append(f"{ticket_id}\t{' '.join(story.words)}\n")
+        self.documents.append(rows.document_row(ticket_id, story.words))
 
     def add_creation(self, ticket_id: int, story: Story, at: Moment) -> None:
-        self.events.append(
-            rows.event_row(
-                next(self.uuids),
-                ticket_id=ticket_id,
-                actor=story.customer.id,
-                kind=EventKind.TICKET_CREATED,
-                old=None,
-                new=first_values(story.title, story.first_priority),
-                at=at,
-            )
-        )
+        self.people.add(story.customer.id)
+        creation = rows.creation(first_values(story.title, story.first_priority))
+        actor = story.customer.id
+        self.events.append(rows.event_row(next(self.uuids), ticket_id=ticket_id, actor=actor, at=at, change=creation))
 
     def add_changes(self, ticket_id: int, step: Step, at: Moment) -> None:
+        actor = step.actor.id
         for change in step.changes:
-            self.events.append(
-                rows.event_row(
-                    next(self.uuids),
-                    ticket_id=ticket_id,
-                    actor=step.actor.id,
-                    kind=change.kind,
-                    old=change.old,
-                    new=change.new,
-                    at=at,
-                )
-            )
+            uuid, row_end = next(self.uuids), rows.change(*change)
+            self.events.append(rows.event_row(uuid, ticket_id=ticket_id, actor=actor, at=at, change=row_end))
 
     def add_comment(self, ticket_id: int, author: int, content: str, at: Moment) -> None:
         comment_id = next(self.comment_ids)
@@ -136,20 +131,18 @@ class BatchInTheMaking:
             rows.comment_event_row(next(self.uuids), ticket_id=ticket_id, actor=author, comment_id=comment_id, at=at)
         )
 
-    def done(self) -> Batch:
-        for binary_rows in (self.tickets, self.comments, self.events):
-            binary_rows.append(rows.TRAILER)
+    def done(self, new_words: set[Lexemes]) -> Batch:
+        tables = {
+            "tickets": self.tickets,
+            "comments": self.comments,
+            "events": self.events,
+            "documents": self.documents,
+        }
         return Batch(
-            tickets=b"".join(self.tickets),
-            comments=b"".join(self.comments),
-            events=b"".join(self.events),
-            documents="".join(self.documents).encode(),
-            words={word for words in self.words for word in words.split()},
-            counts={
-                "tickets": len(self.tickets) - 2,
-                "comments": len(self.comments) - 2,
-                "events": len(self.events) - 2,
-            },
+            **{name: b"".join([*rows_of_table, rows.TRAILER]) for name, rows_of_table in tables.items()},
+            words={rows.word_of(lexeme) for lexemes in new_words for lexeme in lexemes},
+            people=self.people,
+            counts={name: len(rows_of_table) - 1 for name, rows_of_table in tables.items()},
         )
 
 
@@ -170,9 +163,7 @@ def first_values(title: str, priority: Priority) -> bytes:
 def random_uuids() -> Iterator[bytes]:
     """Yield UUIDs of version 4, many from one call to the system; never seeded, since clients tell events by them."""
     while True:
-        chance = os.urandom(16 * 1024)
-        for start in range(0, len(chance), 16):
-            uuid = bytearray(chance[start : start + 16])
-            uuid[6] = uuid[6] & 0x0F | 0x40
-            uuid[8] = uuid[8] & 0x3F | 0x80
-            yield bytes(uuid)
+        chance = int.from_bytes(os.urandom(16 * UUIDS_AT_ONCE))
+        uuids = (chance & UUID_CHANCE | UUID_VERSION).to_bytes(16 * UUIDS_AT_ONCE)
+        for start in range(0, len(uuids), 16):
+            yield uuids[start : start + 16]

@@ -1,7 +1,10 @@
 """Writes batches into the database through COPY, beside a running product."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from itertools import chain
 
+from django.core.management import CommandError
 from django.db import connection, transaction
 
 from helpdesk.tickets import search
@@ -9,43 +12,69 @@ from helpdesk.tickets.demo import rows
 from helpdesk.tickets.demo.batches import Batch
 from helpdesk.tickets.list_cache import outdate_lists_naming_people
 
-# `SET LOCAL` ends with the transaction. A crash of the server may lose the last batches, never part of one.
-SESSION = "SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE"
-TABLES = ("tickets_ticket", "tickets_comment", "tickets_ticketevent", "tickets_searchdocument", "tickets_searchword")
-# Ids that others draw meanwhile leave holes: the drawn ones come back as ranges without any.
+TABLES = "tickets_ticket, tickets_comment, tickets_ticketevent, tickets_searchdocument, tickets_searchword"
+# They end with the transaction. A crash of the server may lose the last batches, never a part of one.
+SETTINGS = "SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE"
+# Ids that others draw meanwhile leave holes: what was drawn comes back as ranges without any.
 RESERVE_IDS = """
     SELECT min(id), max(id)
     FROM (
-        SELECT nextval(pg_get_serial_sequence(%(table)s, 'id')) AS id, number
+        SELECT nextval(%(sequence)s) AS id, number
         FROM generate_series(1, %(count)s) AS number
     ) AS drawn
     GROUP BY id - number
     ORDER BY min(id)
+"""
+LOCK_USERS = "SELECT id FROM users_user WHERE id = ANY(%s) FOR KEY SHARE"
+# Only a superuser may; for anybody else every row's keys are looked up one by one, which takes twice as long.
+TRUST_KEYS = """
+    SELECT set_config('session_replication_role', 'replica', true)
+    WHERE current_setting('is_superuser')::boolean
+"""
+CHECK_KEYS = """
+    SELECT set_config('session_replication_role', 'origin', true)
+    WHERE current_setting('is_superuser')::boolean
 """
 
 
 def reserve_ids(table: str, *, count: int) -> list[int]:
     """Draw ids from the sequence of a table, in ascending order; nobody else gets them."""
     with connection.cursor() as cursor:
-        cursor.execute(RESERVE_IDS, {"table": table, "count": count})
+        cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+        (sequence,) = cursor.fetchone()
+        cursor.execute(RESERVE_IDS, {"sequence": sequence, "count": count})
         return list(chain.from_iterable(range(first, last + 1) for first, last in cursor.fetchall()))
 
 
 @transaction.atomic
 def load(batch: Batch) -> None:
-    """Write a batch, all of it or nothing, and outdate the lists that are cached."""
+    """Write a batch, all of it or nothing, and outdate the cached lists."""
     with connection.cursor() as cursor:
-        cursor.execute(SESSION)
-    copy(f"tickets_ticket ({rows.TICKET_COLUMNS})", batch.tickets, file_format="binary")
-    copy(f"tickets_comment ({rows.COMMENT_COLUMNS})", batch.comments, file_format="binary")
-    copy(f"tickets_ticketevent ({rows.EVENT_COLUMNS})", batch.events, file_format="binary")
-    copy(f"tickets_searchdocument ({rows.DOCUMENT_COLUMNS})", batch.documents, file_format="text")
-    search.learn_words(batch.words)
+        cursor.execute(SETTINGS)
+    with trusted_keys(batch.people):
+        copy(f"tickets_ticket ({rows.TICKET_COLUMNS})", batch.tickets)
+        copy(f"tickets_comment ({rows.COMMENT_COLUMNS})", batch.comments)
+        copy(f"tickets_ticketevent ({rows.EVENT_COLUMNS})", batch.events)
+        copy(f"tickets_searchdocument ({rows.DOCUMENT_COLUMNS})", batch.documents)
+    if batch.words:
+        search.learn_words(batch.words)
     outdate_lists_naming_people()
 
 
-def copy(target: str, contents: bytes, *, file_format: str) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT {file_format})") as stream:
+@contextmanager
+def trusted_keys(users: Collection[int]) -> Iterator[None]:
+    """Let rows be written without a look at what they refer to: locked users, and rows of the same transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_USERS, [list(users)])
+        if len(cursor.fetchall()) < len(users):
+            raise CommandError("A demo user was deleted meanwhile.")
+        cursor.execute(TRUST_KEYS)
+        yield
+        cursor.execute(CHECK_KEYS)
+
+
+def copy(target: str, contents: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)") as stream:
         stream.write(contents)
 
 
@@ -53,15 +82,16 @@ def copy(target: str, contents: bytes, *, file_format: str) -> None:
 def empty_tables() -> None:
     """Delete all tickets with their comments, history and search words, and whatever refers to them."""
     with connection.cursor() as cursor:
-        cursor.execute(SESSION)
-        cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+        cursor.execute(SETTINGS)
+        cursor.execute(f"TRUNCATE {TABLES} CASCADE")
     outdate_lists_naming_people()
 
 
-@transaction.atomic
-def refresh_statistics() -> None:
-    """Let the planner know the new sizes, and the index of words take in what it has put aside."""
+def settle_tables() -> None:
+    """Let the planner know the new rows, and the indexes take in what they keep aside; not in a transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(SESSION)
-        search.settle_documents()
-        cursor.execute(f"ANALYZE {', '.join(TABLES)}, users_user")
+        cursor.execute("SET statement_timeout = 0")
+        try:
+            cursor.execute(f"VACUUM (ANALYZE) {TABLES}, users_user")
+        finally:
+            cursor.execute("RESET statement_timeout")

@@ -4,6 +4,8 @@ Written by hand, since per-row adaptation by the driver costs more than all the 
 """
 
 import struct
+from collections.abc import Iterable
+from functools import lru_cache
 
 from helpdesk.tickets.demo.moments import Moment
 from helpdesk.tickets.models import EventKind, EventSource, Priority, Status
@@ -12,6 +14,10 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = struct.pack(">h", -1)
 NULL = struct.pack(">i", -1)
 JSONB_VERSION = b"\x01"
+# Ends a word of a tsvector and says that it has no positions.
+LEXEME_END = b"\x00\x00\x00"
+
+Lexemes = frozenset[bytes]
 
 TICKET_COLUMNS = (
     "id, created_by_id, created_at, updated_at, comments_count, version, priority, "
@@ -48,8 +54,9 @@ def json(value: bytes | None) -> bytes:
 STATUSES = {status: text(status.value) for status in Status}
 KINDS = {kind: text(EventSource.COMMAND) + text(kind.value) for kind in EventKind}
 EVENT_START = struct.Struct(">hi16siqiqiqiq")
-COMMENT_EVENT_TAIL = struct.Struct(">iqii")
+COMMENT_EVENT_END = struct.Struct(">iqii")
 COMMENT_ADDED = KINDS[EventKind.COMMENT_ADDED]
+DOCUMENT_START = struct.Struct(">hiqii")
 
 
 def ticket_row(
@@ -81,23 +88,37 @@ def comment_row(comment_id: int, *, ticket_id: int, author: int, content: str, c
 
 
 def comment_event_row(uuid: bytes, *, ticket_id: int, actor: int, comment_id: int, at: Moment) -> bytes:
-    return (
-        EVENT_START.pack(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at)
-        + COMMENT_ADDED
-        + COMMENT_EVENT_TAIL.pack(8, comment_id, -1, -1)
-    )
-
-
-def event_row(
-    uuid: bytes,
-    *,
-    ticket_id: int,
-    actor: int,
-    kind: EventKind,
-    old: bytes | None,
-    new: bytes | None,
-    at: Moment,
-) -> bytes:
-    """Return an event without a comment; it counts as announced, so that nobody is told."""
     start = EVENT_START.pack(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at)
-    return start + KINDS[kind] + NULL + json(old) + json(new)
+    return start + COMMENT_ADDED + COMMENT_EVENT_END.pack(8, comment_id, -1, -1)
+
+
+def event_row(uuid: bytes, *, ticket_id: int, actor: int, at: Moment, change: bytes) -> bytes:
+    """Return an event without a comment; it counts as announced, so that nobody is told."""
+    return EVENT_START.pack(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at) + change
+
+
+@lru_cache(maxsize=4096)
+def change(kind: EventKind, old: bytes | None, new: bytes | None) -> bytes:
+    """Return the end of an event's row; the values are JSON."""
+    return KINDS[kind] + NULL + json(old) + json(new)
+
+
+def creation(first_values: bytes) -> bytes:
+    """Return the end of the row of a ticket's first event."""
+    return KINDS[EventKind.TICKET_CREATED] + NULL + NULL + json(first_values)
+
+
+def lexemes_of(words: Iterable[str]) -> Lexemes:
+    """Return words as a document holds them."""
+    return frozenset(word.encode() + LEXEME_END for word in words)
+
+
+def word_of(lexeme: bytes) -> str:
+    return lexeme.removesuffix(LEXEME_END).decode()
+
+
+def document_row(ticket_id: int, words: Iterable[Lexemes]) -> bytes:
+    """Return a document with each of the words once, in the order of their bytes, which PostgreSQL relies on."""
+    lexemes = sorted(frozenset().union(*words))
+    vector = b"".join(lexemes)
+    return DOCUMENT_START.pack(2, 8, ticket_id, 4 + len(vector), len(lexemes)) + vector

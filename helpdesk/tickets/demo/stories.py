@@ -55,7 +55,7 @@ class Fillings(dict[str, str]):
         self.dice = dice
         self.options = customer.texts.slots
         self.people = {"customer": customer.first_name}
-        self.words: list[str] = []
+        self.words: list[frozenset[bytes]] = []
 
     def __missing__(self, slot: str) -> str:
         filling = self.people.get(slot) or self.dice.choose(self.options[slot])

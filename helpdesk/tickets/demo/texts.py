@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from helpdesk.tickets.demo.rows import Lexemes, lexemes_of
 from helpdesk.tickets.search import words_in
 from helpdesk.users.models import Language
 
@@ -23,17 +24,17 @@ Block = dict[str, str]
 
 
 class Template(NamedTuple):
-    """A text with {slots}; `words` are those that a search finds in the rest of it, joined by blanks."""
+    """A text with {slots}, and the words that a search finds in the rest of it."""
 
     text: str
-    words: str
+    words: Lexemes
 
 
 class Filling(NamedTuple):
     """What a slot can be filled with, and its words."""
 
     text: str
-    words: str
+    words: Lexemes
 
 
 class Pair(NamedTuple):
@@ -99,11 +100,11 @@ def slots(text: str) -> dict[str, list[Filling]]:
 
 
 def template(text: str) -> Template:
-    return Template(text, " ".join(words_in(SLOT.sub(" ", text))))
+    return Template(text, lexemes_of(words_in(SLOT.sub(" ", text))))
 
 
 def filling(text: str) -> Filling:
-    return Filling(text, " ".join(words_in(text)))
+    return Filling(text, lexemes_of(words_in(text)))
 
 
 def blocks(text: str) -> Iterator[Block]:

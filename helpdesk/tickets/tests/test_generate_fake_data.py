@@ -16,6 +16,7 @@ from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.demo import generation
 from helpdesk.tickets.demo.texts import FOLDER, PERSONAL_SLOTS, SLOT, texts_in
+from helpdesk.tickets.management.commands import generate_fake_data
 from helpdesk.tickets.models import (
     TITLE_LENGTH,
     Comment,
@@ -32,6 +33,13 @@ from helpdesk.tickets.search import words_in
 from helpdesk.users.models import Language, Role, User
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_a_transaction(request, monkeypatch):
+    """VACUUM refuses to run inside the transaction of a test."""
+    if not request.node.get_closest_marker("django_db").kwargs.get("transaction"):
+        monkeypatch.setattr(generate_fake_data, "settle_tables", lambda: None)
 
 
 def generate(**options):
@@ -287,6 +295,73 @@ def test_an_interrupted_run_leaves_whole_batches(monkeypatch):
     assert Comment.objects.count() == 50
     assert SearchDocument.objects.count() == 10
     assert TicketEvent.objects.filter(kind=EventKind.COMMENT_ADDED).count() == 50
+
+
+@pytest.mark.django_db(transaction=True)
+def test_afterwards_the_planner_knows_the_rows_and_the_session_is_as_before():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        timeout = cursor.fetchone()
+
+        call_command("generate_fake_data", tickets=50, customers=2, agents=1, verbosity=0)
+
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'tickets_ticket'::regclass")
+        assert cursor.fetchone() == (50,)
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == timeout
+        cursor.execute("SHOW session_replication_role")
+        assert cursor.fetchone() == ("origin",)
+
+
+def test_no_trigger_but_those_of_foreign_keys_is_passed_over():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'tickets_%'"
+        )
+        assert cursor.fetchall() == []
+
+
+def test_every_key_leads_to_a_row():
+    generate(tickets=30)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW session_replication_role")
+        assert cursor.fetchone() == ("origin",)
+    assert not Ticket.objects.exclude(created_by__in=User.objects.all()).exists()
+    assert not Ticket.objects.filter(assigned_to__isnull=False).exclude(assigned_to__in=User.objects.all()).exists()
+    assert not Comment.objects.exclude(ticket__in=Ticket.objects.all(), author__in=User.objects.all()).exists()
+    assert not SearchDocument.objects.exclude(ticket__in=Ticket.objects.all()).exists()
+    events = TicketEvent.objects.filter(ticket__in=Ticket.objects.all(), actor__in=User.objects.all())
+    assert events.count() == TicketEvent.objects.count()
+    assert events.filter(comment__in=Comment.objects.all()).count() == Comment.objects.count()
+
+
+def test_it_works_for_a_role_that_may_not_pass_over_foreign_keys():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE plain")
+        cursor.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
+        cursor.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO plain")
+        cursor.execute("SET LOCAL ROLE plain")
+
+        generate(tickets=30)
+
+        cursor.execute("RESET ROLE")
+    assert Ticket.objects.count() == 30
+
+
+def test_a_user_deleted_meanwhile_ends_the_run(monkeypatch):
+    load = generation.load
+
+    def delete_and_load(batch):
+        User.objects.filter(username="customer_1").delete()
+        load(batch)
+
+    monkeypatch.setattr(generation, "load", delete_and_load)
+
+    with pytest.raises(CommandError, match="deleted meanwhile"):
+        generate(customers=1)
+
+    assert not Ticket.objects.exists()
 
 
 def test_without_a_terminal_the_progress_is_plain_lines(monkeypatch):

@@ -8,7 +8,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import OutputWrapper
 
 from helpdesk.tickets.demo.generation import cast_of, generate
-from helpdesk.tickets.demo.loading import empty_tables, refresh_statistics
+from helpdesk.tickets.demo.loading import empty_tables, settle_tables
 from helpdesk.tickets.demo.progress import progress
 from helpdesk.users.demo import PASSWORD, refuse_production
 from helpdesk.users.models import Language
@@ -55,7 +55,7 @@ class Command(BaseCommand):
             empty_tables()
             self.stdout.write("Deleted all tickets, comments and history.")
         rows = self.fill(options)
-        refresh_statistics()
+        settle_tables()
         self.stdout.write(summary(rows, seconds=perf_counter() - started))
 
     def fill(self, options: dict[str, Any]) -> "Counter[str]":
