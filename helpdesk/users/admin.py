@@ -1,0 +1,156 @@
+"""Who may pass which door of the admin, and the doors to users, for superusers only."""
+
+from http import HTTPStatus
+from typing import Any
+
+from axes.models import AccessFailureLog, AccessLog
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth import forms as auth_forms
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import PROTECT, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from helpdesk.core.admin import LargeTableAdmin
+from helpdesk.core.errors import is_admin_page
+from helpdesk.users.actions import change_password, save_user
+from helpdesk.users.models import User
+
+# Rights come from roles, and these two logs are not written.
+admin.site.unregister([Group, AccessLog, AccessFailureLog])
+
+
+def agent_of(request: HttpRequest) -> User:
+    """Return the agent who is logged in."""
+    if not isinstance(request.user, User) or not request.user.is_agent:
+        raise PermissionDenied
+    return request.user
+
+
+class ForAgents:
+    """A mixin for admins and inlines: every agent may do what the class itself does not refuse."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return isinstance(request.user, User) and request.user.is_active and request.user.is_agent
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+
+class AgentModelAdmin(ForAgents, LargeTableAdmin):
+    pass
+
+
+class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
+    """Says beside the e-mail address, rather than above the form, that somebody else has it."""
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(_("A user with that e-mail address already exists."), code="unique")
+        return email
+
+
+class UserForm(UniqueEmailMixin, auth_forms.UserChangeForm):  # type: ignore[type-arg] # not subscriptable at run time
+    class Meta(auth_forms.UserChangeForm.Meta):
+        model = User
+
+
+class NewUserForm(UniqueEmailMixin, auth_forms.UserCreationForm):  # type: ignore[type-arg] # not subscriptable at run time
+    class Meta(auth_forms.UserCreationForm.Meta):
+        model = User
+        fields = ("username", "email", "name", "role", "language")
+
+
+class PasswordForm(auth_forms.AdminPasswordChangeForm):  # type: ignore[type-arg] # not subscriptable at run time
+    user: User
+
+    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002 -- Django's signature
+        if self.cleaned_data["set_usable_password"]:
+            change_password(self.user, new_password=self.cleaned_data["password1"])
+        else:
+            super().save(commit)
+        return self.user
+
+
+@admin.register(User)
+class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+    form = UserForm
+    add_form = NewUserForm
+    add_form_template = None
+    change_password_form = PasswordForm
+    list_display = ["username", "name", "email", "role", "is_active", "is_superuser"]
+    list_filter = ["role", "is_active", "is_superuser", "language"]
+    search_fields = ["username", "name", "email"]
+    ordering = ["username"]
+    filter_horizontal = []
+    readonly_fields = ["last_login", "date_joined"]
+    actions = ["deactivate"]
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        (_("Person"), {"fields": ["name", "email", "language"]}),
+        (_("Rights"), {"fields": ["role", "is_active", "is_superuser"]}),
+        (_("Dates"), {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [
+        (None, {"fields": ["username", "password1", "password2"]}),
+        (_("Person"), {"fields": ["name", "email", "language"]}),
+        (_("Rights"), {"fields": ["role"]}),
+    ]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
+        save_user(obj, by=agent_of(request))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        offered = super().get_actions(request)
+        offered.pop("delete_selected", None)
+        return offered
+
+    @admin.action(description=_("Deactivate selected users"), permissions=["change"])
+    def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """Deactivate all but whoever asks for it, who would be locked out."""
+        changed = 0
+        for user in users.filter(is_active=True).exclude(pk=agent_of(request).pk):
+            user.is_active = False
+            save_user(user, by=agent_of(request))
+            changed += 1
+        text = ngettext("%(count)d user was deactivated.", "%(count)d users were deactivated.", changed)
+        self.message_user(request, text % {"count": changed}, messages.SUCCESS)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Name the kinds of rows that keep a user from being deleted; Django would list every row."""
+        protecting = [relation.field for relation in self.opts.related_objects if relation.on_delete is PROTECT]
+        protected = [
+            f"{field.model._meta.verbose_name_plural} ({field.verbose_name})"  # noqa: SLF001 -- Django's public API
+            for field in protecting
+            if field.model._base_manager.filter(**{f"{field.name}__in": objs}).exists()  # noqa: SLF001 -- likewise
+        ]
+        return [str(user) for user in objs], {str(self.opts.verbose_name_plural): len(objs)}, set(), protected
+
+
+def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
+    """Answer a login that django-axes refuses: a page in the admin; the API has its own answer."""
+    if not is_admin_page(request):
+        return response
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    context = {**admin.site.each_context(request), "title": _("Too many failed logins."), "minutes": minutes}
+    page = render(request, "admin/locked_out.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
+    page.headers["Retry-After"] = str(minutes * 60)
+    return page

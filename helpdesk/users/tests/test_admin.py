@@ -1,0 +1,310 @@
+"""Superusers manage users in the admin; too many failed logins shut it."""
+
+import pytest
+from axes.models import AccessAttempt
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from helpdesk.users.models import Language, Role, User
+from helpdesk.users.tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+USERS = reverse("admin:users_user_changelist")
+ADD = reverse("admin:users_user_add")
+LOGIN = reverse("admin:login")
+NEW_PASSWORD = "staple correct battery"
+
+
+@pytest.fixture
+def office(client, superuser):
+    """The browser of a superuser who has logged in."""
+    client.force_login(superuser)
+    return client
+
+
+def page_of(user, name="change"):
+    return reverse(f"admin:users_user_{name}", args=[user.pk])
+
+
+def password_page_of(user):
+    return reverse("admin:auth_user_password_change", args=[user.pk])
+
+
+def form_of(user, **changes):
+    """Return what a browser posts from a user's page; a box that is not ticked is left out."""
+    fields = ["username", "email", "name", "role", "language"]
+    boxes = {box: "on" for box in ("is_active", "is_superuser") if changes.get(box, getattr(user, box))}
+    return {field: changes.get(field, getattr(user, field)) for field in fields} | boxes
+
+
+def new_user(**changes):
+    return {
+        "username": "carol",
+        "email": "carol@example.com",
+        "name": "Carol",
+        "role": "agent",
+        "language": "es",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    } | changes
+
+
+def listed(response):
+    return {user.username for user in response.context["cl"].result_list}
+
+
+def errors_of(response):
+    return response.context["adminform"].form.errors
+
+
+# Who may do what
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_agent_cannot_touch_users(client, agent, customer, method):
+    client.force_login(agent)
+
+    for url in (USERS, ADD, page_of(customer), page_of(customer, "delete"), password_page_of(customer)):
+        assert getattr(client, method)(url).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name", ["axes_accessattempt", "token_blacklist_outstandingtoken", "token_blacklist_blacklistedtoken"]
+)
+def test_only_superusers_see_failed_logins_and_tokens(client, agent, superuser, name):
+    for user, status in ((agent, 403), (superuser, 200)):
+        client.force_login(user)
+
+        assert client.get(reverse(f"admin:{name}_changelist")).status_code == status
+
+
+def test_a_superuser_finds_nothing_in_the_index_that_is_not_used(office):
+    apps = office.get(reverse("admin:index")).context["available_apps"]
+
+    names = {model["object_name"] for app in apps for model in app["models"]}
+    assert {"User", "AccessAttempt", "Ticket"} <= names
+    assert not {"Group", "AccessLog", "AccessFailureLog"} & names
+
+
+def test_a_deactivated_agent_is_kept_out(client):
+    agent = UserFactory(agent=True)
+    client.force_login(agent)
+    User.objects.filter(pk=agent.pk).update(is_active=False)
+
+    assert client.get(reverse("admin:index")).status_code == 302
+
+
+# Lists
+
+
+def test_users_are_searched_and_filtered(office, customer, agent):
+    UserFactory(username="gone", email="someone@else.example", is_active=False)
+
+    assert listed(office.get(USERS, {"q": "ELSE.example"})) == {"gone"}
+    assert listed(office.get(USERS, {"role__exact": "customer"})) == {"alice", "gone"}
+    assert listed(office.get(USERS, {"is_active__exact": "0"})) == {"gone"}
+
+
+def test_the_list_takes_as_many_queries_for_many_users_as_for_one(office):
+    few = queries_of(office, USERS)
+
+    UserFactory.create_batch(20)
+
+    assert queries_of(office, USERS) == few <= 5
+
+
+def queries_of(office, url):
+    with CaptureQueriesContext(connection) as queries:
+        assert office.get(url).status_code == 200
+    return len(queries)
+
+
+# Adding and changing
+
+
+def test_a_new_user_can_log_in(office, api):
+    office.post(ADD, new_user())
+
+    user = User.objects.get(username="carol")
+    assert (user.email, user.name, user.role, user.language) == (
+        "carol@example.com",
+        "Carol",
+        Role.AGENT,
+        Language.SPANISH,
+    )
+    response = api(None).post("/api/auth/token/", {"username": "carol", "password": PASSWORD})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"password2": "something else"}, "password2"),
+        ({"password1": "12345", "password2": "12345"}, "password2"),
+        ({"password1": "x" * 129, "password2": "x" * 129}, "password2"),
+        ({"password1": "", "password2": ""}, "password1"),
+        ({"username": "alice"}, "username"),
+        ({"username": "ALICE"}, "username"),
+        ({"email": "Alice@Example.COM"}, "email"),
+        ({"email": "nobody"}, "email"),
+        ({"role": "king"}, "role"),
+    ],
+)
+def test_a_refused_new_user_is_a_form_error(office, customer, changes, field):
+    response = office.post(ADD, new_user(**changes))
+
+    assert field in errors_of(response)
+    assert not User.objects.filter(name="Carol").exists()
+
+
+def test_everything_about_a_user_can_be_changed(office, customer):
+    changes = {"username": "alicia", "email": "a@example.org", "name": "Alicia", "role": "agent", "language": "es"}
+
+    office.post(page_of(customer), form_of(customer, **changes, is_active=False))
+
+    customer.refresh_from_db()
+    assert {field: getattr(customer, field) for field in changes} == changes
+    assert not customer.is_active
+
+
+def test_a_change_of_a_name_outdates_the_lists_that_show_it(
+    office, api, customer, ticket, django_capture_on_commit_callbacks
+):
+    api(customer).get("/api/tickets/")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        office.post(page_of(customer), form_of(customer, name="Alice Cooper"))
+
+    assert api(customer).get("/api/tickets/").json()["results"][0]["created_by"]["name"] == "Alice Cooper"
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"email": "BOB@example.com"}, "email"),
+        ({"username": "bob"}, "username"),
+        ({"is_superuser": True}, "__all__"),
+    ],
+)
+def test_a_refused_change_is_a_form_error(office, customer, stranger, changes, field):
+    response = office.post(page_of(customer), form_of(customer, **changes))
+
+    assert field in errors_of(response)
+
+
+def test_a_user_keeps_their_address_in_another_case(office, customer):
+    response = office.post(page_of(customer), form_of(customer, email="ALICE@example.com"))
+
+    assert response.status_code == 302
+
+
+# Passwords
+
+
+def test_a_new_password_replaces_the_old_one_and_ends_its_tokens(office, api, customer):
+    logged_in = api(customer)
+
+    office.post(password_page_of(customer), {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+
+    customer.refresh_from_db()
+    assert customer.check_password(NEW_PASSWORD)
+    assert logged_in.get("/api/users/me/").status_code == 401
+
+
+def test_the_page_of_a_user_links_to_their_password(office, customer):
+    assert 'href="../password/"' in office.get(page_of(customer)).content.decode()
+    assert office.get(password_page_of(customer)).status_code == 200
+
+
+def test_two_different_new_passwords_are_refused(office, customer):
+    response = office.post(password_page_of(customer), {"password1": NEW_PASSWORD, "password2": "other"})
+
+    assert "password2" in response.context["form"].errors
+    customer.refresh_from_db()
+    assert customer.check_password(PASSWORD)
+
+
+def test_a_password_can_be_taken_away(office, customer):
+    office.post(password_page_of(customer), {"usable_password": "false", "unset-password": "1"})
+
+    customer.refresh_from_db()
+    assert not customer.has_usable_password()
+
+
+# Leaving
+
+
+def test_a_user_with_tickets_cannot_be_deleted_and_the_page_says_why(office, customer, ticket):
+    response = office.post(page_of(customer, "delete"), {"post": "yes"})
+
+    assert "tickets (created by)" in response.content.decode()
+    assert User.objects.filter(pk=customer.pk).exists()
+
+
+def test_a_user_who_left_no_trace_can_be_deleted(office, customer):
+    office.post(page_of(customer, "delete"), {"post": "yes"})
+
+    assert not User.objects.filter(pk=customer.pk).exists()
+
+
+def test_many_users_are_deactivated_not_deleted(office, customer, stranger, superuser):
+    chosen = {"_selected_action": [customer.pk, stranger.pk, superuser.pk]}
+
+    office.post(USERS, chosen | {"action": "delete_selected", "post": "yes"})
+    office.post(USERS, chosen | {"action": "deactivate"})
+
+    assert set(User.objects.values_list("username", "is_active")) == {("alice", False), ("bob", False), ("root", True)}
+
+
+# Lock-out
+
+
+def log_in(client, password, username="agatha"):
+    return client.post(LOGIN, {"username": username, "password": password})
+
+
+def test_too_many_failed_logins_are_answered_with_a_page_that_says_so(client, agent, settings):
+    for _ in range(settings.AXES_FAILURE_LIMIT - 1):
+        assert log_in(client, "wrong").status_code == 200
+
+    for password in ("wrong", "wrong", PASSWORD):
+        response = log_in(client, password)
+
+        assert response.status_code == 429
+        assert response.headers["Retry-After"] == "900"
+        assert "Too many failed logins." in response.content.decode()
+        assert "for 15 minutes" in response.content.decode()
+    assert client.get(reverse("admin:index")).status_code == 302
+
+
+def test_failures_in_the_api_and_in_the_admin_count_together(client, api, agent, settings):
+    wrong, right = ({"username": "agatha", "password": password} for password in ("wrong", PASSWORD))
+    for _ in range(settings.AXES_FAILURE_LIMIT - 1):
+        api(None).post("/api/auth/token/", wrong)
+
+    assert log_in(client, "wrong").status_code == 429
+    assert api(None).post("/api/auth/token/", right).status_code == 429
+
+
+def test_the_api_answers_the_last_failure_like_the_others(api, agent, settings):
+    wrong = {"username": "agatha", "password": "wrong"}
+
+    responses = [api(None).post("/api/auth/token/", wrong) for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
+
+    assert [response.status_code for response in responses] == [401] * settings.AXES_FAILURE_LIMIT + [429]
+    assert {response.headers["Content-Type"] for response in responses} == {"application/problem+json"}
+
+
+def test_a_failed_login_is_kept_without_its_password(client, agent):
+    log_in(client, "almost right")
+
+    assert "almost right" not in str(AccessAttempt.objects.values().get())
+
+
+def test_a_customer_with_the_right_password_is_told_that_the_admin_is_not_for_them(client, customer):
+    response = log_in(client, PASSWORD, username="alice")
+
+    assert "staff account" in response.content.decode()
+    assert not AccessAttempt.objects.exists()
