@@ -1,21 +1,36 @@
 """Input fields and filters that take what their schema says and nothing else."""
 
+import re
 from typing import Any
 
 from django import forms
-from django_filters import NumberFilter
+from django.core.exceptions import ValidationError
+from django_filters import CharFilter, NumberFilter, TypedChoiceFilter
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 MAXIMUM_ID = 2**63 - 1
+ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAXIMUM_ID}
+
+# Patterns are published in the schema: keep to what Python and ECMA-262 read alike.
+NO_NUL = r"^[^\u0000]*$"
+NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 class TextField(serializers.CharField):
-    """A JSON string; unlike DRF's, a number is not one."""
+    """A JSON string; unlike DRF's, a number is not one. `pattern` tells the schema what its validators refuse."""
+
+    def __init__(self, *, pattern: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pattern = pattern or (NO_NUL if self.allow_blank or not self.trim_whitespace else NOT_BLANK)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        # As the schema says it: of what was sent, not of what is left once it is trimmed.
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
 
 
@@ -26,16 +41,42 @@ class IdField(serializers.IntegerField):
         super().__init__(min_value=1, max_value=MAXIMUM_ID, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool | float):
+        if type(data) is not int and not (isinstance(data, str) and DIGITS.fullmatch(data)):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
-@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAXIMUM_ID})
+class IdFormField(forms.IntegerField):
+    """Decimal digits, of the ten that are ASCII."""
+
+    def to_python(self, value: Any) -> int | None:
+        if value not in self.empty_values and not DIGITS.fullmatch(value):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
 class IdFilter(NumberFilter):  # type: ignore[misc] # an untyped base
     """`?ticket=12`: rows that refer to the row with that id."""
 
-    field_class = forms.IntegerField
+    field_class = IdFormField
+
+    def __init__(self, *, help_text: str, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MAXIMUM_ID, help_text=help_text, **kwargs)
+        extend_schema_field(ID_SCHEMA | {"description": help_text})(self)
+
+
+class TextFilter(CharFilter):  # type: ignore[misc] # an untyped base
+    """`?search=ink`: text of bounded length."""
+
+    def __init__(self, *, max_length: int, help_text: str, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, help_text=help_text, **kwargs)
+        schema = {"type": "string", "maxLength": max_length, "pattern": NO_NUL, "description": help_text}
+        extend_schema_field(schema)(self)
+
+
+@extend_schema_field({"type": "boolean"})
+class BooleanFilter(TypedChoiceFilter):  # type: ignore[misc] # an untyped base
+    """`?is_active=true` or `false`; unlike django-filter's, anything else is refused."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=MAXIMUM_ID, **kwargs)
+        super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **kwargs)

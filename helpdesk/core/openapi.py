@@ -1,13 +1,15 @@
-"""Documents what every operation has in common: its errors, as problem documents."""
+"""Documents what every operation has in common: its errors, as problem documents, and the ids in its path."""
 
 from http import HTTPStatus
 from typing import Any, Literal
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_serializer
 from rest_framework import serializers
 
 from helpdesk.core.errors import PROBLEM_JSON
+from helpdesk.core.fields import TextField
 
 DESCRIPTIONS = {
     HTTPStatus.BAD_REQUEST: "A value is refused; `errors` names each with its reason.",
@@ -20,6 +22,35 @@ DESCRIPTIONS = {
     HTTPStatus.TOO_MANY_REQUESTS: "The rate limit is used up; `Retry-After` says for how many seconds.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The service is overloaded or restarting; try again after `Retry-After` seconds.",
 }
+
+
+HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'The scheme to authenticate by: `Bearer realm="api"`.'},
+    HTTPStatus.TOO_MANY_REQUESTS: {
+        "Retry-After": "Seconds until the next request is accepted.",
+        "RateLimit-Policy": 'The limit by name: `"user";q=100;w=60` is 100 requests in 60 seconds.',
+        "RateLimit": 'What is left of it: `"user";r=0;t=12` is none until 12 seconds from now.',
+    },
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "Seconds after which to try again."},
+}
+# Views take ids in their path by the lookup_value_regex "[0-9]{1,18}".
+PATH_ID_PATTERN = "^[0-9]{1,18}$"
+PATH_ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**18 - 1}
+
+
+class TextFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = TextField
+    match_subclasses = True
+
+    def map_serializer_field(
+        self,
+        auto_schema: AutoSchema,
+        direction: Literal["request", "response"],
+    ) -> dict[str, Any]:
+        # As drf-spectacular's own extensions do it.
+        as_usual = auto_schema._map_serializer_field  # noqa: SLF001
+        schema: dict[str, Any] = as_usual(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return schema | {"pattern": self.target.pattern}
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):
@@ -61,15 +92,34 @@ class ProblemAutoSchema(AutoSchema):
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in sorted(self.problem_statuses()):
-            bodies.setdefault(
-                str(status.value),
-                self._get_response_for_code(  # type: ignore[no-untyped-call]
-                    OpenApiResponse(ProblemSerializer, description=DESCRIPTIONS[status]),
-                    str(status.value),
-                    media_types=[PROBLEM_JSON],
-                ),
-            )
+            bodies.setdefault(str(status.value), self.problem_body(status))
         return bodies
+
+    def problem_body(self, status: HTTPStatus) -> dict[str, Any]:
+        headers = {
+            name: {"schema": {"type": "string"}, "description": description}
+            for name, description in HEADERS.get(status, {}).items()
+        }
+        body: dict[str, Any] = self._get_response_for_code(  # type: ignore[no-untyped-call]
+            OpenApiResponse(ProblemSerializer, description=DESCRIPTIONS[status]),
+            str(status.value),
+            media_types=[PROBLEM_JSON],
+        )
+        return body | {"headers": headers} if headers else body
+
+    def _get_filter_parameters(self) -> list[dict[str, Any]]:
+        """Say that `?status=` is no filter, as from an empty field of a form."""
+        parameters: list[dict[str, Any]] = super()._get_filter_parameters()  # type: ignore[no-untyped-call]
+        return [parameter | {"allowEmptyValue": True} for parameter in parameters]
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
+        return [
+            parameter | {"schema": PATH_ID_SCHEMA}
+            if parameter["schema"].get("pattern") == PATH_ID_PATTERN
+            else parameter
+            for parameter in parameters
+        ]
 
     def problem_statuses(self) -> set[HTTPStatus]:
         """Return the statuses of the errors that the operation can answer with."""

@@ -1,5 +1,6 @@
 """Numbered pages whose deep ends cost no more than the first."""
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 ModelT = TypeVar("ModelT", bound=Model)
+
+PAGE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class NumberedPages(PageNumberPagination):
@@ -39,13 +42,10 @@ class NumberedPages(PageNumberPagination):
         return queryset.count()
 
     def asked_number(self) -> int:
-        try:
-            number = int(self.request.query_params.get(self.page_query_param, "1"))
-        except ValueError:
-            raise NotFound(_("Invalid page.")) from None
-        if not 1 <= number <= self.last_number:
+        text = self.request.query_params.get(self.page_query_param, "1")
+        if not PAGE_NUMBER.fullmatch(text) or not 1 <= int(text) <= self.last_number:
             raise NotFound(_("Invalid page."))
-        return number
+        return int(text)
 
     def envelope(self, results: list[Any]) -> dict[str, Any]:
         return {
@@ -57,6 +57,30 @@ class NumberedPages(PageNumberPagination):
 
     def get_paginated_response(self, data: list[Any]) -> Response:
         return Response(self.envelope(data))
+
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
+        return [
+            {
+                "name": self.page_query_param,
+                "in": "query",
+                "required": False,
+                "description": f"A page of {self.page_size}, the first unless said otherwise; 404 past the last.",
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": "string", "nullable": True, "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["count", "next", "previous", "results"],
+            "properties": {
+                "count": {"type": "integer", "minimum": 0, "description": "How many there are on all pages."},
+                "next": link | {"description": "The next page; null on the last."},
+                "previous": link | {"description": "The page before; null on the first."},
+                "results": schema,
+            },
+        }
 
     def link_to(self, number: int) -> str | None:
         if not 1 <= number <= self.last_number:

@@ -3,15 +3,19 @@
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django_filters.rest_framework import CharFilter, ChoiceFilter, FilterSet
+from django_filters.rest_framework import ChoiceFilter, FilterSet
 
-from helpdesk.core.fields import IdFilter
+from helpdesk.core.fields import IdFilter, TextFilter
 from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket
 from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, matching, words_in
 
 ORDERINGS = {
-    name: [name, f"{name[0]}id" if name.startswith("-") else "id"]
-    for name in ("created_at", "-created_at", "updated_at", "-updated_at", "priority", "-priority")
+    "created_at": "Oldest first.",
+    "-created_at": "Newest first, as without ordering.",
+    "updated_at": "Longest unchanged first.",
+    "-updated_at": "Latest changed first.",
+    "priority": "Least urgent first.",
+    "-priority": "Most urgent first.",
 }
 
 
@@ -24,17 +28,13 @@ class TicketFilter(FilterSet):  # type: ignore[misc] # an untyped base
     status = ChoiceFilter(choices=Status.choices)
     priority = ChoiceFilter(choices=PRIORITY_NAMES, method="with_priority")
     assigned_to = IdFilter(field_name="assigned_to_id", help_text="The id of an agent.")
-    search = CharFilter(
+    search = TextFilter(
         method="with_words",
         max_length=MAXIMUM_QUERY_LENGTH,
         validators=[validate_search],
         help_text="Words or parts of words of the title, description and comments; #12 for ticket 12.",
     )
-    ordering = ChoiceFilter(
-        choices=[(name, name) for name in ORDERINGS],
-        method="in_order",
-        help_text="Newest first unless said otherwise; priority is by urgency.",
-    )
+    ordering = ChoiceFilter(choices=list(ORDERINGS.items()), method="in_order")
 
     class Meta:
         model = Ticket
@@ -47,7 +47,7 @@ class TicketFilter(FilterSet):  # type: ignore[misc] # an untyped base
         return matching(tickets, text)
 
     def in_order(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
-        return tickets.order_by(*ORDERINGS[value])
+        return tickets.order_by(value, "-id" if value.startswith("-") else "id")
 
 
 class CommentFilter(FilterSet):  # type: ignore[misc] # an untyped base

@@ -9,6 +9,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from helpdesk.core.fields import IdField, TextField
 from helpdesk.tickets.models import (
@@ -32,6 +33,8 @@ Row = Mapping[str, Any]
 
 PRIORITY_NAME_OF = {priority.value: priority.name.lower() for priority in Priority}
 USER_COLUMNS = ("id", "username", "name", "role")
+# What validate_one_line lets pass, in white space that is trimmed.
+ONE_LINE = r"^\s*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*\s*$"
 
 
 def user_columns(relation: str) -> list[str]:
@@ -112,7 +115,7 @@ def event_item(row: Row) -> dict[str, Any]:
 
 class TitleField(TextField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=TITLE_LENGTH, validators=[validate_one_line], **kwargs)
+        super().__init__(max_length=TITLE_LENGTH, pattern=ONE_LINE, validators=[validate_one_line], **kwargs)
 
 
 class PriorityField(serializers.ChoiceField):
@@ -125,6 +128,21 @@ class PriorityField(serializers.ChoiceField):
         if not isinstance(data, str):
             self.fail("invalid_choice", input=data)
         return Priority[super().to_internal_value(data).upper()]
+
+    def to_representation(self, value: Any) -> str:
+        return PRIORITY_NAME_OF[value]
+
+
+class AssigneeField(serializers.PrimaryKeyRelatedField[User]):
+    """The id of an existing user; unlike DRF's, an empty string is not null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(queryset=User.objects.all(), pk_field=IdField(), allow_null=True, **kwargs)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if data == "":
+            self.fail("incorrect_type", data_type="str")
+        return super().run_validation(data)
 
 
 class NewTicketSerializer(serializers.Serializer[Ticket]):
@@ -140,12 +158,7 @@ class TicketChangesSerializer(serializers.Serializer[Ticket]):
     description = TextField(max_length=DESCRIPTION_LENGTH, required=False)
     status = serializers.ChoiceField(choices=Status.choices, required=False)
     priority = PriorityField(required=False)
-    assigned_to = serializers.PrimaryKeyRelatedField(
-        queryset=User.objects.all(),
-        pk_field=IdField(),
-        allow_null=True,
-        required=False,
-    )
+    assigned_to = AssigneeField(required=False)
 
 
 class NewCommentSerializer(serializers.Serializer[Comment]):

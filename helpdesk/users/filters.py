@@ -1,13 +1,14 @@
 from django.db.models import Q, QuerySet
-from django_filters.rest_framework import BooleanFilter, CharFilter, ChoiceFilter, FilterSet
+from django_filters.rest_framework import ChoiceFilter, FilterSet
 
+from helpdesk.core.fields import BooleanFilter, TextFilter
 from helpdesk.users.models import Role, User
 
 
 class UserFilter(FilterSet):  # type: ignore[misc] # an untyped base
     role = ChoiceFilter(choices=Role.choices)
     is_active = BooleanFilter()
-    search = CharFilter(
+    search = TextFilter(
         method="matching",
         max_length=100,
         help_text="Part of the username, name or e-mail address, whatever the case.",

@@ -137,6 +137,8 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         try:
             verified_user(request, username=user.username, password=serializer.validated_data["current_password"])
         except exceptions.AuthenticationFailed:
-            raise exceptions.ValidationError({"current_password": [_("The password is wrong.")]}) from None
+            raise exceptions.ValidationError(
+                {"current_password": [_("The password is wrong.")]}, "wrong_password"
+            ) from None
         actions.change_password(user, new_password=serializer.validated_data["new_password"])
         return Response(actions.issue_tokens(user))
