@@ -10,10 +10,11 @@ from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
-from helpdesk.core.json import dumps
+from helpdesk.core.json import JSONRenderer, dumps
 from helpdesk.core.middleware import REQUEST_ID
 
 PROBLEM_JSON = "application/problem+json"
@@ -46,7 +47,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     known = as_api_exception(error)
     if known is None:
         return None
-    request: HttpRequest = context["request"]
+    request: Request = context["request"]
+    # Whatever format the view answers in, and the client accepts.
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), PROBLEM_JSON
     return Response(
         problem(request, known),
         status=known.status_code,
@@ -83,7 +86,7 @@ def headers_of(error: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-def problem(request: HttpRequest, error: exceptions.APIException) -> dict[str, Any]:
+def problem(request: HttpRequest | Request, error: exceptions.APIException) -> dict[str, Any]:
     """Return the document: type, title, status, detail, code, errors, request_id."""
     errors = list(field_errors(error.detail)) if isinstance(error, exceptions.ValidationError) else []
     if errors:
