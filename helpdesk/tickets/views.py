@@ -1,10 +1,11 @@
 """The doors to tickets, their comments and their history."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
@@ -26,6 +27,7 @@ from helpdesk.tickets.serializers import (
     COMMENT_COLUMNS,
     EVENT_COLUMNS,
     TICKET_COLUMNS,
+    USER_COLUMNS,
     CommentSerializer,
     NewCommentSerializer,
     NewTicketSerializer,
@@ -40,6 +42,12 @@ from helpdesk.tickets.serializers import (
     ticket_item,
 )
 from helpdesk.users.authentication import current_user
+from helpdesk.users.models import User
+
+
+def columns_of(user: User, relation: str) -> dict[str, Any]:
+    """Return the columns that a query would join for a user who is at hand."""
+    return {f"{relation}__{column}": getattr(user, column) for column in USER_COLUMNS}
 
 
 class CountedOncePages(NumberedPages):
@@ -69,11 +77,12 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         rows = pages.paginate_queryset(self.filter_queryset(self.get_queryset()), self.request)
         return dumps(pages.envelope([self.item(row) for row in rows.values(*self.columns)]))
 
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow the list; one that only turns its pages is spared the cost of reading the filters."""
+        return super().filter_queryset(queryset) if self.request.query_params.keys() - {"page"} else queryset
+
     def row_or_404(self, queryset: QuerySet[Any], *columns: str) -> Row:
-        row = queryset.filter(pk=self.kwargs["pk"]).values(*columns).first()
-        if row is None:
-            raise Http404
-        return row
+        return cast("Row", get_object_or_404(queryset.values(*columns), pk=self.kwargs["pk"]))
 
     def valid_input(self, *, partial: bool = False) -> dict[str, Any]:
         serializer = self.get_serializer(data=self.request.data, partial=partial)
@@ -112,8 +121,8 @@ class TicketViewSet(CachedListViewSet):
     def create(self, request: Request) -> Response:
         """Open a ticket of one's own."""
         ticket = actions.create_ticket(self.origin, **self.valid_input())
-        self.kwargs["pk"] = ticket.pk
-        return Response(self.full_ticket(), status=status.HTTP_201_CREATED)
+        row = vars(ticket) | columns_of(self.origin.actor, "created_by") | {"assigned_to__id": None}
+        return Response(ticket_detail(row, comments=()), status=status.HTTP_201_CREATED)
 
     @extend_schema(responses={200: TicketDetailSerializer})
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -185,7 +194,8 @@ class CommentViewSet(CachedListViewSet):
             comment = actions.add_comment(self.origin, ticket_id, content=content)
         except Ticket.DoesNotExist:
             raise ValidationError({"ticket": [_("There is no ticket %d.") % ticket_id]}, "does_not_exist") from None
-        return Response(CommentSerializer(comment).data, status=status.HTTP_201_CREATED)
+        row = vars(comment) | columns_of(self.origin.actor, "author")
+        return Response(comment_item(row), status=status.HTTP_201_CREATED)
 
     @extend_schema(responses={200: CommentSerializer})
     def retrieve(self, request: Request, pk: int) -> Response:
