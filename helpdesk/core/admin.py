@@ -9,23 +9,21 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
-from django.utils.translation import gettext_lazy as _
 
 ROWS_COUNTED_AHEAD = 10_000
 LAST_PAGE = 1_000_000
 
-admin.site.site_header = _("Helpdesk")
-admin.site.site_title = _("Helpdesk")
+admin.site.site_header = admin.site.site_title = "Helpdesk"
 
 
 class LargeTablePaginator(Paginator):  # type: ignore[type-arg] # not subscriptable at run time
-    """Counts at most ROWS_COUNTED_AHEAD rows beyond the asked page; `is_partial` says that there are more."""
+    """Counts at most ROWS_COUNTED_AHEAD rows from the asked page on; `is_partial` says that there are more."""
 
     object_list: QuerySet[Any]
 
     def __init__(self, queryset: QuerySet[Any], per_page: int, *, asked_page: int) -> None:
         super().__init__(queryset, per_page)
-        self.limit = asked_page * self.per_page + ROWS_COUNTED_AHEAD
+        self.limit = (asked_page - 1) * self.per_page + ROWS_COUNTED_AHEAD
 
     @cached_property
     def counted(self) -> int:

@@ -10,11 +10,13 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.text import Truncator
 from django.utils.timesince import timesince
+from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +43,11 @@ def ticket_link(ticket_id: int, title: str | None) -> str:
         return gettext("#%(id)d (deleted)") % {"id": ticket_id}
     url = reverse("admin:tickets_ticket_change", args=[ticket_id])
     return format_html('<a href="{}">#{} {}</a>', url, ticket_id, Truncator(title).chars(LINK_LENGTH))
+
+
+@admin.display(description=_("time"))
+def time(row: Comment | TicketEvent) -> str:
+    return date_format(localtime(row.created_at), "SHORT_DATETIME_FORMAT")
 
 
 def list_url(name: str, ticket_id: int | str) -> str:
@@ -328,7 +335,7 @@ class TicketAdmin(SearchedLikeTheApi, AgentModelAdmin):
 class CommentAdmin(SearchedLikeTheApi, ReadOnlyAdmin, AgentModelAdmin):
     """What was said; one comments on the page of the ticket."""
 
-    list_display = ["created_at", "on_ticket", "author", "excerpt"]
+    list_display = [time, "on_ticket", "author", "excerpt"]
     list_select_related = ["ticket", "author"]
     ordering = ["-id"]
     sortable_by = []
@@ -352,7 +359,7 @@ class TicketEventAdmin(SearchedLikeTheApi, ReadOnlyAdmin, AgentModelAdmin):
     """The ledger, of deleted tickets too: their events have no ticket to join."""
 
     search_help_text = _("#12 for ticket 12, deleted or not; or words of tickets and their comments.")
-    list_display = ["created_at", "of_ticket", "kind", "change", "actor", "source"]
+    list_display = [time, "of_ticket", "kind", "change", "actor", "source"]
     list_filter = ["kind", "source"]
     list_select_related = ["actor"]
     ordering = ["-id"]

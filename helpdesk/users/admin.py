@@ -94,7 +94,7 @@ class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg
     add_form = NewUserForm
     add_form_template = None
     change_password_form = PasswordForm
-    list_display = ["username", "name", "email", "role", "is_active", "is_superuser"]
+    list_display = ["username", "name", "email", "role", "is_active"]
     list_filter = ["role", "is_active", "is_superuser", "language"]
     search_fields = ["username", "name", "email"]
     ordering = ["username"]
