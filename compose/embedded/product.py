@@ -35,6 +35,7 @@ def product_commands(options: Options, data_dir: DataDir, *, node: Path, smtp_po
     celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "--app", "config", "--quiet"]
     return {
         "web": [*reloaded, python, "-m", "daphne", "-b", LOOPBACK, "-p", str(options.port), "config.asgi:application"],
+        "announcer": [*reloaded, python, "manage.py", "announce_events"],
         "worker": [*reloaded, *celery, "worker", *_worker_options()],
         "beat": [*celery, "beat", "--schedule", str(data_dir.celery / "beat-schedule"), "--pidfile="],
         "flower": [*celery, "flower", f"--address={LOOPBACK}", f"--port={options.flower_port}"],

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from helpdesk.tickets import search
 from helpdesk.tickets.list_cache import outdate_lists_with_tickets_of
-from helpdesk.tickets.models import Comment, EventKind, EventSource, Priority, Ticket, TicketEvent
+from helpdesk.tickets.models import BELL, Comment, EventKind, EventSource, Priority, Ticket, TicketEvent
 from helpdesk.users.models import User
 
 CHANGEABLE_FIELDS = {
@@ -161,9 +161,16 @@ def event(
 
 
 def record(ticket: Ticket, *events: TicketEvent) -> None:
-    """Write the events into the ledger; the lists that show the ticket are outdated after the commit."""
+    """Write the events into the ledger; after the commit they are announced, and lists with the ticket outdated."""
     TicketEvent.objects.bulk_create(events)
+    ring_bell()
     outdate_lists_with_tickets_of(ticket.created_by_id)
+
+
+def ring_bell() -> None:
+    """Wake the announcer when the transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [BELL])
 
 
 def touch(ticket: Ticket, *, at: datetime, fields: Iterable[str]) -> None:

@@ -42,7 +42,11 @@ def cached_for(user: User, key: str, compute: Callable[[], bytes]) -> bytes:
 
 def outdate_lists_with_tickets_of(creator_id: int) -> None:
     """Outdate, after the commit, every list that a ticket of that creator can stand in."""
-    after_commit(outdate, AGENTS, customer_scope(creator_id))
+    after_commit(outdate, *scopes_with_tickets_of(creator_id))
+
+
+def scopes_with_tickets_of(creator_id: int) -> tuple[str, str]:
+    return AGENTS, customer_scope(creator_id)
 
 
 def outdate_lists_naming_people() -> None:

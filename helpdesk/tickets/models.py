@@ -161,7 +161,14 @@ class Comment(models.Model):
         return f"{self.author_id}: {self.content[:60]}"
 
 
+# What PostgreSQL notifies when an event is committed.
+BELL = "ticket_events"
+
+
 class TicketEventQuerySet(models.QuerySet["TicketEvent"]):
+    def unannounced(self) -> Self:
+        return self.filter(announced_at=None).order_by("id")
+
     def visible_to(self, user: User) -> Self:
         """Agents see the whole ledger, customers what happened to their own tickets."""
         return self.all() if user.is_agent else self.filter(ticket__created_by=user)

@@ -1,0 +1,17 @@
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from helpdesk.tickets.announcer import Announcer
+
+
+class Command(BaseCommand):
+    help = "Announces events to those who listen, until SIGTERM. Of several only one works; the others wait."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        announcer = Announcer()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, announcer.stop)
+        announcer.run()

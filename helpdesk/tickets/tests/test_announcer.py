@@ -1,0 +1,145 @@
+"""Every committed event is announced once and in order, whatever fails meanwhile."""
+
+import threading
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.db import connection
+
+from helpdesk.core.redis import RedisError
+from helpdesk.tickets import actions, announcer
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.announcer import Announcer, becomes_leader
+from helpdesk.tickets.list_cache import AGENTS, PEOPLE
+from helpdesk.tickets.models import EventSource, TicketEvent
+from helpdesk.tickets.signals import ticket_event_announced
+from helpdesk.tickets.tests.factories import TicketFactory
+
+
+@contextmanager
+def listening(receiver):
+    ticket_event_announced.connect(receiver)
+    try:
+        yield
+    finally:
+        ticket_event_announced.disconnect(receiver)
+
+
+def comment_on(ticket, content="Hello"):
+    actions.add_comment(Origin(ticket.created_by, EventSource.API), ticket.pk, content=content)
+
+
+@pytest.mark.django_db
+def test_events_are_announced_once_in_order_and_marked(ticket, monkeypatch):
+    monkeypatch.setattr(announcer, "BATCH_SIZE", 2)
+    for _ in range(5):
+        comment_on(ticket)
+    heard = []
+
+    def hear(event, **kwargs):
+        heard.append(event.pk)
+
+    with listening(hear):
+        Announcer().announce_all()
+        Announcer().announce_all()
+
+    assert heard == sorted(TicketEvent.objects.values_list("pk", flat=True))
+    assert not TicketEvent.objects.unannounced().exists()
+
+
+@pytest.mark.django_db
+def test_an_event_whose_receiver_fails_waits_and_keeps_no_other(ticket, caplog):
+    for _ in range(3):
+        comment_on(ticket)
+    poison = TicketEvent.objects.order_by("pk")[1].pk
+    heard = []
+
+    def hear(event, **kwargs):
+        if event.pk == poison:
+            raise ValueError("cannot read this")
+        heard.append(event.pk)
+
+    with listening(hear):
+        Announcer().announce_all()
+
+    assert set(heard) == set(TicketEvent.objects.exclude(pk=poison).values_list("pk", flat=True))
+    assert list(TicketEvent.objects.unannounced().values_list("pk", flat=True)) == [poison]
+    assert "cannot read this" in caplog.text
+
+
+@pytest.mark.django_db
+def test_what_a_receiver_wrote_is_rolled_back_with_a_failed_announcement(ticket):
+    comment_on(ticket)
+
+    def write_and_fail(event, **kwargs):
+        TicketFactory(title="Written by a receiver")
+        raise ValueError
+
+    with listening(write_and_fail):
+        Announcer().announce_all()
+
+    assert not type(ticket).objects.filter(title="Written by a receiver").exists()
+
+
+@pytest.mark.django_db
+def test_lists_are_outdated_again_when_redis_is_back(ticket, monkeypatch):
+    outdated, redis_is_down = [], True
+
+    def outdate(*scopes):
+        if redis_is_down:
+            raise RedisError
+        outdated.append(set(scopes))
+
+    monkeypatch.setattr(announcer, "outdate", outdate)
+    worker = Announcer()
+    comment_on(ticket)
+    worker.announce_all()
+    worker.outdate_lists()
+    redis_is_down = False
+
+    worker.outdate_lists()
+    worker.outdate_lists()
+
+    assert outdated == [{PEOPLE, AGENTS, f"tickets:customer:{ticket.created_by_id}"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_announcers_one_leads():
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [announcer.LEADER_LOCK])
+        assert not becomes_leader()
+        other.execute("SELECT pg_advisory_unlock(%s)", [announcer.LEADER_LOCK])
+
+        assert becomes_leader()
+
+    connection.close()
+
+
+@pytest.fixture
+def running_announcer():
+    worker = Announcer()
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    yield worker
+    worker.stop()
+    thread.join(timeout=10)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_wakes_the_announcer_also_after_its_connection_was_killed(customer, running_announcer):
+    ticket = TicketFactory(created_by=customer)
+    announced = threading.Event()
+
+    def hear(**kwargs):
+        announced.set()
+
+    with listening(hear):
+        comment_on(ticket)
+        assert announced.wait(timeout=10)
+        announced.clear()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        comment_on(ticket)
+
+        assert announced.wait(timeout=10)
