@@ -5,17 +5,20 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, SimpleRouter
 
+from helpdesk.notifications.views import NotificationViewSet
 from helpdesk.tickets.views import CommentViewSet, TicketViewSet
 from helpdesk.users.views import LogoutView, TokenRefreshView, TokenView, UserViewSet
 
 router = SimpleRouter()
 router.register("tickets", TicketViewSet, basename="ticket")
 router.register("comments", CommentViewSet, basename="comment")
+router.register("notifications", NotificationViewSet, basename="notification")
 router.register("users", UserViewSet, basename="user")
 
 ENTRANCES = {
     "tickets": "ticket-list",
     "comments": "comment-list",
+    "notifications": "notification-list",
     "users": "user-list",
     "me": "user-me",
     "token": "token",

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "helpdesk.core",
     "helpdesk.users",
     "helpdesk.tickets",
+    "helpdesk.notifications",
 ]
 MIDDLEWARE = [
     "helpdesk.core.middleware.request_context",

@@ -60,9 +60,9 @@ class IdFilter(NumberFilter):  # type: ignore[misc] # an untyped base
 
     field_class = IdFormField
 
-    def __init__(self, *, help_text: str, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=MAXIMUM_ID, help_text=help_text, **kwargs)
-        extend_schema_field(ID_SCHEMA | {"description": help_text})(self)
+    def __init__(self, *, help_text: str, minimum: int = 1, **kwargs: Any) -> None:
+        super().__init__(min_value=minimum, max_value=MAXIMUM_ID, help_text=help_text, **kwargs)
+        extend_schema_field(ID_SCHEMA | {"minimum": minimum, "description": help_text})(self)
 
 
 class TextFilter(CharFilter):  # type: ignore[misc] # an untyped base

@@ -1,7 +1,7 @@
 """Numbered pages whose deep ends cost no more than the first."""
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 ModelT = TypeVar("ModelT", bound=Model)
+QuerySetT = TypeVar("QuerySetT", bound=QuerySet[Any])
 
 PAGE_NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -26,17 +27,18 @@ class NumberedPages(PageNumberPagination):
 
     def paginate_queryset(  # type: ignore[override] # a queryset is a sequence, and the view may still choose its columns
         self,
-        queryset: QuerySet[ModelT],
+        queryset: QuerySetT,
         request: Request,
         view: "APIView | None" = None,
-    ) -> QuerySet[ModelT]:
+    ) -> QuerySetT:
         """Return the rows of the asked page, in the queryset's own order."""
         self.request: Request = request
         self.count = self.count_of(queryset)
         self.last_number = max(1, -(-self.count // self.page_size))
         self.number = self.asked_number()
         rows = window(queryset, offset=(self.number - 1) * self.page_size, size=self.page_size, count=self.count)
-        return queryset.model._default_manager.filter(pk__in=rows.values("pk")).order_by(*queryset.query.order_by)  # noqa: SLF001 -- Django's public extension point
+        page = queryset.model._default_manager.filter(pk__in=rows.values("pk"))  # noqa: SLF001 -- a public name in all but form
+        return cast("QuerySetT", page.order_by(*queryset.query.order_by))
 
     def count_of(self, queryset: QuerySet[ModelT]) -> int:
         return queryset.count()

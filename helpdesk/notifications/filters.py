@@ -1,0 +1,20 @@
+from django.db.models import QuerySet
+from django_filters.rest_framework import FilterSet
+
+from helpdesk.core.fields import BooleanFilter, IdFilter
+from helpdesk.notifications.models import Notification, NotificationQuerySet
+
+
+class NotificationFilter(FilterSet):  # type: ignore[misc] # an untyped base
+    unread = BooleanFilter(method="only_unread", help_text="true: what was not read yet; false: what was.")
+    after_seq = IdFilter(minimum=0, method="after", help_text="What came after this number, oldest first.")
+
+    class Meta:
+        model = Notification
+        fields: list[str] = []
+
+    def only_unread(self, mine: NotificationQuerySet, _name: str, is_unread: bool) -> QuerySet[Notification]:  # noqa: FBT001
+        return mine.filter(read_at__isnull=is_unread)
+
+    def after(self, mine: NotificationQuerySet, _name: str, value: int) -> QuerySet[Notification]:
+        return mine.after(value).order_by("seq")
