@@ -4,7 +4,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import helpers
 from django.contrib.admin.views.main import PAGE_VAR
+from django.core.exceptions import BadRequest
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -60,6 +62,13 @@ class LargeTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
         allow_empty_first_page: bool = True,  # noqa: FBT001, FBT002 -- Django's signature
     ) -> LargeTablePaginator:
         return LargeTablePaginator(queryset, per_page, asked_page=asked_page_of(request))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Refuse what no browser sends, and Django would hand to PostgreSQL."""
+        ticked = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+        if any("\0" in value for value in request.GET.values()) or not all(key.isdecimal() for key in ticked):
+            raise BadRequest
+        return super().changelist_view(request, extra_context)
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any

@@ -165,6 +165,12 @@ def test_the_history_button_leads_to_the_ledger(desk, ticket):
     assert response.url == f"{EVENTS}?q=%23{ticket.pk}"
 
 
+@pytest.mark.parametrize("query", [{"status__exact": "\0"}, {"kind__exact": "a\0"}])
+def test_a_filter_that_the_database_cannot_read_is_refused(desk, query):
+    for url in (TICKETS, EVENTS):
+        assert desk.get(url, query).status_code == 400
+
+
 # Actions on the list
 
 
@@ -195,6 +201,15 @@ def test_an_action_says_what_was_refused_and_goes_on(desk, monkeypatch):
     response = desk.post(TICKETS, chosen, follow=True)
 
     assert messages_of(response) == ["Not now."]
+    assert not TicketEvent.objects.exists()
+
+
+@pytest.mark.parametrize("key, status", [("abc", 400), ("\0", 400), ("9" * 30, 302)])
+@pytest.mark.parametrize("action", ["resolve", "delete_selected"])
+def test_an_action_on_what_is_no_ticket_changes_nothing(desk, ticket, action, key, status):
+    response = desk.post(TICKETS, {"action": action, "_selected_action": [key], "post": "yes"})
+
+    assert response.status_code == status
     assert not TicketEvent.objects.exists()
 
 
