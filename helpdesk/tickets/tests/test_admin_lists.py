@@ -78,9 +78,9 @@ def test_every_ticket_is_on_exactly_one_page_however_far_was_counted(desk, small
 def test_a_list_says_more_than_until_it_knows(desk, small_steps):
     TicketFactory.create_batch(9)
 
-    assert "more than 3\ntickets" in desk.get(TICKETS).content.decode()
-    assert "\n9\ntickets" in desk.get(TICKETS, {"p": 4}).content.decode()
-    assert "more than 3 results" in desk.get(TICKETS, {"q": "printer"}).content.decode()
+    assert "more than 3 results" in desk.get(TICKETS).content.decode()
+    assert "\n9 results" in desk.get(TICKETS, {"p": 4}).content.decode()
+    assert desk.get(TICKETS, {"q": "printer"}).content.decode().count("more than 3 results") == 2
 
 
 @pytest.mark.parametrize("number", ["4", "0", "-1", "99999999999999999999"])
