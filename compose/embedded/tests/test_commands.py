@@ -46,7 +46,7 @@ def test_an_interrupted_run_leaves_neither_processes_nor_files(number, tmp_path)
         process.stdout.readline()
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        code = process.wait(5)
+        code = process.wait(30)
 
     assert code == 128 + number
     assert not any(map(lives, children))

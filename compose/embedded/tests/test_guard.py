@@ -49,7 +49,7 @@ def test_what_a_killed_parent_leaves_is_ended_and_removed(parent, tmp_path):
 
     parent.kill()
 
-    assert are_gone_within(5, processes, tmp_path / "temporary")
+    assert are_gone_within(30, processes, tmp_path / "temporary")
 
 
 def test_a_parent_that_ends_in_good_order_is_left_to_clean_up_itself(parent, tmp_path):

@@ -44,7 +44,7 @@ def started(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
 )
 def test_the_end_of_one_is_the_end_of_all_and_has_its_name(command, reason):
     with supervise(short=command, long=SLEEPS) as process:
-        output = process.communicate(timeout=10)[0]
+        output = process.communicate(timeout=30)[0]
 
     assert output.endswith(f"reason: short ended ({reason})\n")
 
@@ -54,7 +54,7 @@ def test_a_signal_ends_all_of_it(number):
     with supervise(one=HAS_GRANDCHILD, two=SLEEPS) as process:
         descendants = started(process, 2)
         process.send_signal(number)
-        output = process.communicate(timeout=5)[0]
+        output = process.communicate(timeout=30)[0]
 
     assert output.endswith("reason: None\n")
     assert not any(map(lives, descendants))
@@ -64,7 +64,7 @@ def test_what_does_not_stop_is_killed_with_its_children():
     with supervise(stubborn=IGNORES_SIGTERM, other=SLEEPS) as process:
         descendants = started(process, 2)
         process.terminate()
-        process.communicate(timeout=5)
+        process.communicate(timeout=30)
 
     assert not any(map(lives, descendants))
 
@@ -73,7 +73,7 @@ def test_the_children_of_one_that_was_killed_do_not_survive_it():
     with supervise(parent=HAS_GRANDCHILD, other=SLEEPS) as process:
         descendants = started(process, 2)
         next(p for p in descendants if p.name() == "sh").kill()
-        output = process.communicate(timeout=5)[0]
+        output = process.communicate(timeout=30)[0]
 
     assert output.endswith("reason: parent ended (killed by SIGKILL)\n")
     assert not any(map(lives, descendants))
