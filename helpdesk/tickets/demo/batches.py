@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from helpdesk.core.json import dumps
 from helpdesk.tickets.demo import rows
 from helpdesk.tickets.demo.arrivals import arrivals
 from helpdesk.tickets.demo.dice import Dice
-from helpdesk.tickets.demo.moments import DAY, HOUR, Moment
+from helpdesk.tickets.demo.moments import DAY, HOUR, Moment, by_day
 from helpdesk.tickets.demo.rows import Lexemes
 from helpdesk.tickets.demo.stories import Person, Step, Story, fate_of
 from helpdesk.tickets.models import Priority, Status
@@ -147,13 +148,14 @@ class BatchInTheMaking:
 
 
 def dated(steps: Sequence[Step], opened_at: Moment, now: Moment) -> Iterator[tuple[Moment, Step]]:
-    """Yield each step with its time, all of them closer together where they would not end before the present."""
-    total = sum(step.wait for step in steps)
-    pace = min(1.0, (now - opened_at) / total) if total else 1.0
-    passed = 0
-    for step in steps:
-        passed += step.wait
-        yield opened_at + int(passed * pace), step
+    """Yield each step with its time: by day, unless they have to be closer together in order to end by now."""
+    times = list(accumulate((step.wait for step in steps), by_day, initial=opened_at))
+    if times[-1] > now:
+        total = sum(step.wait for step in steps)
+        times = [opened_at + (now - opened_at) * passed // total for passed in accumulate(step.wait for step in steps)]
+    else:
+        del times[0]
+    return zip(times, steps, strict=True)
 
 
 def first_values(title: str, priority: Priority) -> bytes:

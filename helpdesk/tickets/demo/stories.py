@@ -89,10 +89,10 @@ class Story:
     def tell(self, fate: Status, *, comments: int) -> None:
         texts = self.customer.texts
         topic = self.dice.choose(texts.topics)
-        title, description = self.dice.choose(topic.problems)
-        self.title, self.description = self.written(title), self.written(description)
+        problem = self.dice.choose(topic.problems)
+        self.title, self.description = self.written(problem.title), self.written(problem.description)
         is_solved = fate in {Status.RESOLVED, Status.CLOSED}
-        lines = conversation(self.dice, texts, topic, length=comments, solved=is_solved)
+        lines = conversation(self.dice, texts, topic, problem, length=comments, solved=is_solved)
         before = next((number for number, line in enumerate(lines) if line.by_agent), len(lines))
         self.say(lines[:before])
         self.take_up(fate)

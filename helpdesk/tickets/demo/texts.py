@@ -42,12 +42,20 @@ class Pair(NamedTuple):
     second: Template
 
 
-class Topic(NamedTuple):
-    """Problems of one kind (title, description), and what fits all of them."""
+class Problem(NamedTuple):
+    """What a customer writes, what an agent asks about it first, and how it is solved."""
 
-    problems: Sequence[Pair]
+    title: Template
+    description: Template
+    question: Pair
+    solution: Template
+
+
+class Topic(NamedTuple):
+    """Problems of one kind, and questions that fit all of them."""
+
+    problems: Sequence[Problem]
     questions: Sequence[Pair]
-    solutions: Sequence[Template]
 
 
 class Texts(NamedTuple):
@@ -59,6 +67,7 @@ class Texts(NamedTuple):
     reminders: Sequence[Pair]
     thanks: Sequence[Template]
     relapses: Sequence[Template]
+    second_solutions: Sequence[Template]
     slots: Mapping[str, Sequence[Filling]]
 
 
@@ -73,16 +82,26 @@ def texts_in(language: Language) -> Texts:
         reminders=pairs(phrases, "nudge", "progress"),
         thanks=templates(phrases, "thanks"),
         relapses=templates(phrases, "relapse"),
+        second_solutions=templates(phrases, "retry"),
         slots=slots((folder / "slots.txt").read_text(encoding="utf-8")),
     )
 
 
 def topic(path: Path) -> Topic:
     parts = list(blocks(path.read_text(encoding="utf-8")))
+    problems = [block for block in parts if "problem" in block]
     return Topic(
-        problems=pairs(parts, "problem", "text"),
-        questions=pairs(parts, "question", "answer"),
-        solutions=templates(parts, "solution"),
+        problems=[problem(block) for block in problems],
+        questions=pairs((block for block in parts if block not in problems), "question", "answer"),
+    )
+
+
+def problem(block: Block) -> Problem:
+    return Problem(
+        title=template(block["problem"]),
+        description=template(block["text"]),
+        question=Pair(template(block["question"]), template(block["answer"])),
+        solution=template(block["solution"]),
     )
 
 

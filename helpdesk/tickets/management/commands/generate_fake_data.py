@@ -69,10 +69,14 @@ class Command(BaseCommand):
         self.stdout.write(f"--seed={seed} makes the same tickets again.")
         numbers = {name: options[name] for name in ("tickets", "comments_per_ticket")}
         rows = Counter(users=len(people.customers) + len(people.agents))
-        with progress("tickets", total=options["tickets"], stream=self.stdout) as advance:
-            for batch in generate(people, seed=seed, **numbers):
-                rows.update(batch.counts)
-                advance(batch.counts["tickets"])
+        try:
+            with progress("tickets", total=options["tickets"], stream=self.stdout) as advance:
+                for batch in generate(people, seed=seed, **numbers):
+                    rows.update(batch.counts)
+                    advance(batch.counts["tickets"])
+        except KeyboardInterrupt:
+            written = f"{rows['tickets']:,} of {options['tickets']:,} tickets are written"
+            raise CommandError(f"Stopped: {written}, with all that belongs to them.") from None
         return rows
 
 
