@@ -32,11 +32,13 @@ def measure(row: Row, site: Site, *, address: Address, machinery: Machinery, sec
     """Warm up with the row's own requests, then measure them."""
     if row.is_never_cached:
         seconds = math.inf
-    drive(address, row.requests(site), connections=CONNECTIONS, seconds=seconds * WARM_UP_SHARE)
+    requests = row.requests(site)
+    drive(address, requests, connections=CONNECTIONS, seconds=seconds * WARM_UP_SHARE)
     if row.is_never_cached:
+        requests = row.requests(site)
         ask(address, outdating_write(site))
     cpu_before, began_at = machinery.cpu_seconds(), time.perf_counter()
-    latencies = sorted(drive(address, row.requests(site), connections=CONNECTIONS, seconds=seconds))
+    latencies = sorted(drive(address, requests, connections=CONNECTIONS, seconds=seconds))
     cpu_after, ended_at = machinery.cpu_seconds(), time.perf_counter()
     return Figures(
         row=row,
