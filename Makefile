@@ -11,21 +11,23 @@ IN_VENV := $(VENV)/bin/python
 STACK := $(IN_VENV) -m compose.embedded
 PYTHON_PACKAGES := $(VENV)/.installed
 NODE_PACKAGES := compose/embedded/node_modules/.installed
+TRANSLATIONS := helpdesk/locale/es/LC_MESSAGES/django.mo
+READY := $(PYTHON_PACKAGES) $(TRANSLATIONS)
 
 export FUZZ_EXAMPLES
 # Each command knows its own; one from the shell would run the tests with the wrong settings.
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format shell reset bench fuzz locks
+.PHONY: help up test check format manage shell reset bench fuzz locks
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
 
-up: $(PYTHON_PACKAGES) $(NODE_PACKAGES) ## Run the whole stack in the foreground, Ctrl-C stops it (PORT=8000 MAIL_PORT=8025 FLOWER_PORT=5555 DATA_DIR=.data)
+up: $(READY) $(NODE_PACKAGES) ## Run the whole stack in the foreground, Ctrl-C stops it (PORT=8000 MAIL_PORT=8025 FLOWER_PORT=5555 DATA_DIR=.data)
 	@$(STACK) up
 
-test: $(PYTHON_PACKAGES) ## Run the tests with servers of their own (ARGS="helpdesk/users -k login")
+test: $(READY) ## Run the tests with servers of their own (ARGS="helpdesk/users -k login")
 	@$(STACK) run -- $(IN_VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 check: $(PYTHON_PACKAGES) ## Check style, types, imports, migrations, API schema, templates, scripts and lock files
@@ -35,16 +37,19 @@ format: $(PYTHON_PACKAGES) ## Format the code, and fix what can be fixed safely
 	@$(IN_VENV) -m ruff check --fix-only --quiet .
 	@$(IN_VENV) -m ruff format --quiet .
 
-shell: $(PYTHON_PACKAGES) ## Open a Django shell on the stack's database, whether the stack runs or not
+manage: $(READY) ## Run a management command on the stack's database (ARGS="generate_fake_data --tickets=5000")
+	@$(STACK) exec -- $(IN_VENV) manage.py $(ARGS)
+
+shell: $(READY) ## Open a Django shell on the stack's database, whether the stack runs or not
 	@$(STACK) exec -- $(IN_VENV) manage.py shell $(ARGS)
 
 reset: $(PYTHON_PACKAGES) ## Empty the data folder (DATA_DIR=.data)
 	@$(STACK) reset
 
-bench: $(PYTHON_PACKAGES) ## Measure what docs/performance.md quotes, with servers of its own
+bench: $(READY) ## Measure what docs/performance.md quotes, with servers of its own
 	@$(STACK) run -- $(IN_VENV) -m benchmarks $(ARGS)
 
-fuzz: $(PYTHON_PACKAGES) ## Send generated requests to the whole API (FUZZ_EXAMPLES=300 for each operation)
+fuzz: $(READY) ## Send generated requests to the whole API (FUZZ_EXAMPLES=300 for each operation)
 	@$(STACK) run -- $(IN_VENV) -m pytest -m fuzz $(ARGS)
 
 locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
@@ -55,6 +60,9 @@ locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.
 
 $(PYTHON_PACKAGES): requirements/local.txt
 	@$(PYTHON) compose/embedded/install.py
+
+%.mo: %.po $(PYTHON_PACKAGES)
+	@$(IN_VENV) -m babel.messages.frontend --quiet compile --input-file $< --output-file $@
 
 $(NODE_PACKAGES): $(PYTHON_PACKAGES) requirements/node.txt compose/embedded/package-lock.json
 	@$(IN_VENV) -m compose.embedded.node

@@ -1,17 +1,27 @@
-"""Reads the environment; a required variable that is missing ends the start with one line."""
+"""Reads the environment; a variable that is missing or senseless ends the start with one line."""
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
-env = environ.Env()
+
+class Environment(environ.Env):
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except (ValueError, ImproperlyConfigured) as error:
+            refuse(f"{var} has a value that cannot be read: {error}.")
+
+
+env = Environment()
 
 
 def required(name: str, *, meaning: str) -> str:
     """Return the value of a variable, or end the process with a message that names it."""
     return str(env.str(name, default="")) or refuse(
-        f"{name} is not set: it is {meaning}. `make up` sets it; containers read it from .envs/."
+        f"{name} is not set: it is {meaning}. `make up` sets it; containers read it from .envs/.",
     )
 
 

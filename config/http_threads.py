@@ -101,6 +101,8 @@ def environ_of(scope: HTTPScope, body: bytes) -> WSGIEnvironment:
     if scope["client"]:
         environ["REMOTE_ADDR"] = scope["client"][0]
     for raw_name, raw_value in scope["headers"]:
+        if b"_" in raw_name:
+            continue  # It would pass for the header with a hyphen, which a proxy may have set.
         name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
         key = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value

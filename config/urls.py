@@ -4,10 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from helpdesk.core.health import livez, readyz
+
 urlpatterns = [
     path("", TemplateView.as_view(template_name="home.html"), name="home"),
     path("admin/", admin.site.urls),
     path("api/", include("config.api_router")),
+    path("livez", livez),
+    path("readyz", readyz),
 ]
 
 handler400 = "helpdesk.core.errors.bad_request"

@@ -28,7 +28,7 @@ def announcement(options: Options) -> str:
     return f"""
 The helpdesk is running; Ctrl-C stops all of it.
 
-  SPA         {site}/
+  Home        {site}/
   API         {site}/api/
   Swagger     {site}/api/docs/
   Admin       {site}/admin/

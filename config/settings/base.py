@@ -6,7 +6,7 @@ from pathlib import Path
 from celery.schedules import crontab
 from django.utils.translation import gettext_lazy as _
 
-from config.environment import env, required
+from config.environment import env, refuse, required
 
 # Paths
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -73,7 +73,9 @@ TEMPLATES = [
 ]
 
 # PostgreSQL
-required("DATABASE_URL", meaning="the address of PostgreSQL, postgres://user:password@host:5432/name")
+DATABASE_URL = required("DATABASE_URL", meaning="the address of PostgreSQL, postgres://user:password@host:5432/name")
+if not DATABASE_URL.startswith(("postgres://", "postgresql://")):
+    refuse("DATABASE_URL has a value that cannot be read: it begins with postgres://.")
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
@@ -100,7 +102,7 @@ CACHES = {
         },
     },
 }
-CHANNEL_REDIS_URL = env.str("CHANNEL_REDIS_URL", default=REDIS_URL)
+CHANNEL_REDIS_URL = env.str("CHANNEL_REDIS_URL", default=REDIS_URL) or REDIS_URL
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -181,7 +183,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Celery
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL) or REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

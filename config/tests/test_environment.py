@@ -101,6 +101,18 @@ def test_a_missing_variable_stops_the_start_with_one_line_that_names_it(missing,
     assert line.startswith(f"helpdesk cannot start: {missing} is not set: {MEANINGS[missing]}")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("EMAIL_PORT", "abc"), ("TRUSTED_PROXIES", "one"), ("DATABASE_URL", "garbage"), ("DATABASE_URL", "mysql://x/y")],
+)
+def test_a_senseless_value_stops_the_start_with_one_line_that_names_it(name, value):
+    ended = check(COMPLETE | {name: value})
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"helpdesk cannot start: {name} has a value that cannot be read")
+
+
 def test_in_production_the_allowed_hosts_are_required():
     ended = check(COMPLETE | PRODUCTION | {"DJANGO_ALLOWED_HOSTS": ""})
 
