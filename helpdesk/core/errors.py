@@ -6,9 +6,10 @@ from typing import Any, TypedDict
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -33,6 +34,12 @@ class PayloadTooLarge(exceptions.APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_detail = "The request body is too large."
     default_code = "payload_too_large"
+
+
+class Conflict(exceptions.APIException):
+    status_code = HTTPStatus.CONFLICT
+    default_detail = "Somebody else was first. Look again, then try again."
+    default_code = "conflict"
 
 
 class ServiceUnavailable(exceptions.APIException):
@@ -71,6 +78,8 @@ def as_api_exception(error: Exception) -> exceptions.APIException | None:
             return exceptions.ValidationError(as_serializer_error(error))
         case RequestDataTooBig():
             return PayloadTooLarge()
+        case IntegrityError(__cause__=UniqueViolation() | ForeignKeyViolation()):
+            return Conflict()
         case OperationalError():
             return ServiceUnavailable()
         case _:

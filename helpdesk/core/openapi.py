@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     HTTPStatus.FORBIDDEN: "The caller may see this, but not change it.",
     HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not see it.",
     HTTPStatus.NOT_ACCEPTABLE: "The answer is JSON, which the Accept header excludes.",
+    HTTPStatus.CONFLICT: "Somebody else changed it, or took the same name, at the same time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
     HTTPStatus.TOO_MANY_REQUESTS: "The rate limit is used up; `Retry-After` says for how many seconds.",
@@ -127,6 +128,8 @@ class ProblemAutoSchema(AutoSchema):
         has_body = self.method in {"POST", "PUT", "PATCH"}
         if has_body:
             statuses |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+        if self.method in {"PUT", "PATCH", "DELETE"}:
+            statuses.add(HTTPStatus.CONFLICT)
         if has_body or self._is_list_view():
             statuses.add(HTTPStatus.BAD_REQUEST)
         if self.view.get_authenticate_header(self.view.request):
