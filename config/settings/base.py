@@ -170,6 +170,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True, "validatorUrl": None},
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
@@ -179,6 +180,7 @@ SPECTACULAR_SETTINGS = {
         "Language": "helpdesk.users.models.Language",
         "TicketEventKind": "helpdesk.tickets.models.EventKind",
         "TicketEventSource": "helpdesk.tickets.models.EventSource",
+        "NotificationType": "helpdesk.notifications.serializers.FRAME_TYPES",
     },
 }
 

@@ -73,7 +73,9 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
                 "errors": [{"pointer": "#/title", "code": "blank", "detail": "This field may not be blank."}],
                 "request_id": "3f0e5b3c1c4f4a6f9a1d0c7be5a5f0aa",
             },
+            media_type=PROBLEM_JSON,
             status_codes=["400"],
+            response_only=True,
         ),
     ],
 )
@@ -125,7 +127,7 @@ class ProblemAutoSchema(AutoSchema):
     def problem_statuses(self) -> set[HTTPStatus]:
         """Return the statuses of the errors that the operation can answer with."""
         statuses = {HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-        has_body = self.method in {"POST", "PUT", "PATCH"}
+        has_body = self._get_request_body() is not None  # type: ignore[no-untyped-call]
         if has_body:
             statuses |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
         if self.method in {"PUT", "PATCH", "DELETE"}:

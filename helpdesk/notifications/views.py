@@ -45,14 +45,18 @@ class NotificationViewSet(viewsets.GenericViewSet[Notification]):
         """How many of my notifications are unread."""
         return Response({"unread": self.get_queryset().unread().count()})
 
-    @extend_schema(request=None, responses={204: None})
+    @extend_schema(operation_id="notifications_read", request=None, responses={204: None})
     @action(methods=["post"], detail=True)
     def read(self, request: Request, seq: str) -> Response:
         """Mark one of my notifications as read."""
         mark_read(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=ReadUpToSerializer, responses={200: UnreadSerializer})
+    @extend_schema(
+        operation_id="notifications_read_up_to",
+        request=ReadUpToSerializer,
+        responses={200: UnreadSerializer},
+    )
     @action(methods=["post"], detail=False, url_path="read", filterset_class=None)
     def read_up_to(self, request: Request) -> Response:
         """Mark all of my notifications up to a number as read."""
