@@ -1,11 +1,12 @@
 """Input fields and filters that take what their schema says and nothing else."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django_filters import CharFilter, NumberFilter, TypedChoiceFilter
+from django_filters.rest_framework import FilterSet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -80,3 +81,15 @@ class BooleanFilter(TypedChoiceFilter):  # type: ignore[misc] # an untyped base
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **kwargs)
+
+
+class Filters(FilterSet):  # type: ignore[misc] # an untyped base
+    """A FilterSet that makes its form class once, not for every request."""
+
+    form_classes: ClassVar[dict[type["Filters"], type[forms.Form]]] = {}
+
+    def get_form_class(self) -> type[forms.Form]:
+        filters = type(self)
+        if filters not in self.form_classes:
+            self.form_classes[filters] = super().get_form_class()
+        return self.form_classes[filters]

@@ -77,7 +77,12 @@ class NumberedPages(PageNumberPagination):
             "type": "object",
             "required": ["count", "next", "previous", "results"],
             "properties": {
-                "count": {"type": "integer", "minimum": 0, "example": 1, "description": "How many there are on all pages."},
+                "count": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "example": 1,
+                    "description": "How many there are on all pages.",
+                },
                 "next": link | {"description": "The next page; null on the last."},
                 "previous": link | {"description": "The page before; null on the first."},
                 "results": schema,

@@ -1,11 +1,10 @@
 from django.db.models import QuerySet
-from django_filters.rest_framework import FilterSet
 
-from helpdesk.core.fields import BooleanFilter, IdFilter
+from helpdesk.core.fields import BooleanFilter, Filters, IdFilter
 from helpdesk.notifications.models import Notification, NotificationQuerySet
 
 
-class NotificationFilter(FilterSet):  # type: ignore[misc] # an untyped base
+class NotificationFilter(Filters):
     unread = BooleanFilter(method="only_unread", help_text="true: what was not read yet; false: what was.")
     after_seq = IdFilter(minimum=0, method="after", help_text="What came after this number, oldest first.")
 

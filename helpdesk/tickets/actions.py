@@ -60,7 +60,10 @@ def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any])
 
     Raises Ticket.DoesNotExist, and ValidationError for an assignee who is not an active agent.
     """
-    ticket = Ticket.objects.visible_to(origin.actor).select_related("assigned_to").locked().get(pk=ticket_id)
+    tickets = Ticket.objects.visible_to(origin.actor).locked()
+    if "assigned_to" in changes:
+        tickets = tickets.select_related("assigned_to")
+    ticket = tickets.get(pk=ticket_id)
     changed = {field: value for field, value in changes.items() if getattr(ticket, field) != value}
     if not changed:
         return ticket

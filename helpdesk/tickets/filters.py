@@ -3,9 +3,9 @@
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django_filters.rest_framework import ChoiceFilter, FilterSet
+from django_filters.rest_framework import ChoiceFilter
 
-from helpdesk.core.fields import IdFilter, TextFilter
+from helpdesk.core.fields import Filters, IdFilter, TextFilter
 from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket
 from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, matching, words_in
 
@@ -24,7 +24,7 @@ def validate_search(text: str) -> None:
         raise ValidationError(_("Search for at most %d words.") % MAXIMUM_QUERY_WORDS, code="too_many_words")
 
 
-class TicketFilter(FilterSet):  # type: ignore[misc] # an untyped base
+class TicketFilter(Filters):
     status = ChoiceFilter(choices=Status.choices)
     priority = ChoiceFilter(choices=PRIORITY_NAMES, method="with_priority")
     assigned_to = IdFilter(field_name="assigned_to_id", help_text="The id of an agent.")
@@ -50,7 +50,7 @@ class TicketFilter(FilterSet):  # type: ignore[misc] # an untyped base
         return tickets.order_by(value, "-id" if value.startswith("-") else "id")
 
 
-class CommentFilter(FilterSet):  # type: ignore[misc] # an untyped base
+class CommentFilter(Filters):
     ticket = IdFilter(field_name="ticket_id", help_text="The id of a ticket.")
 
     class Meta:

@@ -1,11 +1,11 @@
 from django.db.models import Q, QuerySet
-from django_filters.rest_framework import ChoiceFilter, FilterSet
+from django_filters.rest_framework import ChoiceFilter
 
-from helpdesk.core.fields import BooleanFilter, TextFilter
+from helpdesk.core.fields import BooleanFilter, Filters, TextFilter
 from helpdesk.users.models import Role, User
 
 
-class UserFilter(FilterSet):  # type: ignore[misc] # an untyped base
+class UserFilter(Filters):
     role = ChoiceFilter(choices=Role.choices)
     is_active = BooleanFilter()
     search = TextFilter(
