@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, SimpleRouter
 
+from helpdesk.emails.views import EmailPreferencesView
 from helpdesk.notifications.views import NotificationViewSet
 from helpdesk.tickets.views import CommentViewSet, TicketViewSet
 from helpdesk.users.views import LogoutView, TokenRefreshView, TokenView, UserViewSet
@@ -31,6 +32,7 @@ urlpatterns = [
     path("auth/token/", TokenView.as_view(), name="token"),
     path("auth/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
     path("auth/logout/", LogoutView.as_view(), name="logout"),
+    path("email-preferences/", EmailPreferencesView.as_view(), name="email-preferences"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     *router.urls,

@@ -5,10 +5,12 @@ from django.urls import include, path
 from django.views.generic import TemplateView
 
 from helpdesk.core.health import livez, readyz
+from helpdesk.emails.views import unsubscribe_page
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="home.html"), name="home"),
     path("admin/", admin.site.urls),
+    path("emails/unsubscribe/<str:token>/", unsubscribe_page, name="unsubscribe"),
     path("api/", include("config.api_router")),
     path("livez", livez),
     path("readyz", readyz),

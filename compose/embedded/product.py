@@ -16,8 +16,9 @@ WORKER_PROCESSES = 2
 KEPT_MAILS = 1_000
 
 
-def product_environment(variables: Mapping[str, str], *, smtp_port: int) -> dict[str, str]:
+def product_environment(variables: Mapping[str, str], options: Options, *, smtp_port: int) -> dict[str, str]:
     return {
+        "SITE_URL": f"http://localhost:{options.port}",
         **os.environ,
         **variables,
         "DJANGO_SETTINGS_MODULE": "config.settings.local",

@@ -40,7 +40,7 @@ def _wanted_ports(options: Options) -> dict[str, int]:
 
 def _run_product(options: Options, data_dir: DataDir, servers: Servers, guard: Guard, node: Path) -> None:
     smtp_port = options.smtp_port or free_port()
-    environment = product_environment(servers.variables, smtp_port=smtp_port)
+    environment = product_environment(servers.variables, options, smtp_port=smtp_port)
     with step("Migrate the database"):
         manage("migrate", "--verbosity=0", environment=environment)
     fill_demo_data(data_dir, options, environment)

@@ -22,6 +22,7 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 ASGI_APPLICATION = "config.asgi.application"
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+SITE_URL = env.str("SITE_URL", default="http://localhost:8000")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Applications
@@ -42,6 +43,7 @@ INSTALLED_APPS = [
     "helpdesk.core",
     "helpdesk.users",
     "helpdesk.tickets",
+    "helpdesk.emails",
     "helpdesk.notifications",
 ]
 MIDDLEWARE = [
@@ -192,7 +194,11 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "celery:",
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+}
 CELERY_BEAT_SCHEDULE = {
     "delete-expired-tokens": {
         "task": "helpdesk.users.tasks.delete_expired_tokens",
@@ -202,11 +208,22 @@ CELERY_BEAT_SCHEDULE = {
         "task": "helpdesk.users.tasks.delete_old_login_failures",
         "schedule": crontab(hour=3, minute=27),
     },
+    "delete-old-emails": {
+        "task": "helpdesk.emails.tasks.delete_old_emails",
+        "schedule": crontab(hour=3, minute=37),
+    },
+    "send-due-emails": {
+        "task": "helpdesk.emails.tasks.send_due_emails",
+        "schedule": timedelta(seconds=15),
+    },
 }
 
 # E-mail
 EMAIL_HOST = env.str("EMAIL_HOST", default="localhost")
 EMAIL_PORT = env.int("EMAIL_PORT", default=1025)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Helpdesk <helpdesk@localhost>")
 

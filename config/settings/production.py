@@ -1,11 +1,14 @@
 """The product behind a TLS proxy: docker-compose.production.yml."""
 
-from config.environment import env, refuse
+from config.environment import env, refuse, required
 from config.settings.base import *
 
 # Requests
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1)
+SITE_URL = required(
+    "SITE_URL", meaning="the address of the helpdesk, which links in e-mails lead to, https://helpdesk.example.com"
+)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("DJANGO_SECURE_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 31_536_000

@@ -35,6 +35,15 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class TruthField(serializers.BooleanField):
+    """A JSON boolean; unlike DRF's, 1 and "yes" are none."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class IdField(serializers.IntegerField):
     """The id of a row: a JSON integer, or its decimal digits."""
 

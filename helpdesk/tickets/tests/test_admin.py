@@ -52,10 +52,15 @@ def only_event():
 # Who may do what
 
 
-def test_an_agent_finds_only_tickets_comments_and_history_in_the_index(desk):
+def test_an_agent_finds_only_tickets_comments_history_and_emails_in_the_index(desk):
     apps = desk.get(reverse("admin:index")).context["available_apps"]
 
-    assert {model["object_name"] for app in apps for model in app["models"]} == {"Ticket", "Comment", "TicketEvent"}
+    assert {model["object_name"] for app in apps for model in app["models"]} == {
+        "Ticket",
+        "Comment",
+        "TicketEvent",
+        "Email",
+    }
 
 
 @pytest.mark.parametrize("url", [TICKETS, COMMENTS, EVENTS, reverse("admin:tickets_ticket_add")])

@@ -1,0 +1,141 @@
+"""What can happen to an e-mail: it is queued, claimed by a worker, and ends or waits for another attempt."""
+
+import random
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from helpdesk.emails.models import Attempt, Email, EmailState, Outcome
+from helpdesk.emails.subjects import subject_of
+from helpdesk.tickets.audience import audience_of
+from helpdesk.tickets.models import Ticket, TicketEvent
+
+MAXIMUM_ATTEMPTS = 24
+LEASE = timedelta(seconds=90)
+FIRST_WAIT = timedelta(seconds=15)
+LONGEST_WAIT = timedelta(hours=1)
+RETENTION = timedelta(days=90)
+
+# One statement and one clock, so that of several workers one wins.
+CLAIM = """
+    UPDATE emails_email
+    SET attempts = attempts + 1, lease_until = STATEMENT_TIMESTAMP() + %(lease)s
+    WHERE id = %(id)s AND state = 'pending' AND attempts < %(maximum)s AND next_at <= STATEMENT_TIMESTAMP()
+        AND (lease_until IS NULL OR lease_until <= STATEMENT_TIMESTAMP())
+    RETURNING *
+"""
+
+
+def queue_emails(event: TicketEvent) -> list[int]:
+    """Owe an e-mail to everybody in an event's audience who wants this kind; return the ids of the new rows."""
+    ticket = Ticket.objects.filter(pk=event.ticket_id).first()
+    if ticket is None:
+        return []
+    readers = audience_of(event, ticket).exclude(unsubscriptions__kind=event.kind)
+    emails = [
+        Email(
+            kind=event.kind,
+            event=event,
+            recipient=reader,
+            address=reader.email,
+            language=reader.language,
+            subject=subject_of(event),
+        )
+        for reader in readers
+    ]
+    # An event that is announced again by hand is not told twice.
+    Email.objects.bulk_create(emails, ignore_conflicts=True)
+    return list(Email.objects.pending().filter(event=event).values_list("pk", flat=True)) if emails else []
+
+
+@transaction.atomic
+def claim(email_id: int) -> Email | None:
+    """Lease a due e-mail to the caller, who is alone to send it until the lease ends; None when it is not to be had."""
+    rows = Email.objects.raw(CLAIM, {"id": email_id, "lease": LEASE, "maximum": MAXIMUM_ATTEMPTS})
+    for email in rows:
+        Attempt.objects.create(email=email)
+        return email
+    return None
+
+
+@transaction.atomic
+def mark_sent(email: Email) -> None:
+    """Note that the SMTP server has accepted it, even if the lease ran out meanwhile."""
+    fields = {"state": EmailState.SENT, "sent_at": Now(), "lease_until": None, "error": ""}
+    own(email).update(address=email.address, recipient=email.recipient, **fields)
+    end_attempt(email, Outcome.SENT, "")
+
+
+def withdraw(email: Email, *, reason: str) -> None:
+    """Never send it: its recipient is not to get it any more."""
+    give_up(email, EmailState.WITHDRAWN, reason)
+
+
+def bounce(email: Email, *, error: str) -> None:
+    """Never send it again: the SMTP server refuses this recipient or message for good."""
+    give_up(email, EmailState.BOUNCED, error)
+
+
+def bury(email: Email, *, error: str) -> None:
+    """Never send it again: it is broken, or the attempts are used up."""
+    give_up(email, EmailState.DEAD, error)
+
+
+@transaction.atomic
+def give_up(email: Email, state: EmailState, error: str) -> None:
+    leased(email).update(state=state, error=error, lease_until=None)
+    end_attempt(email, Outcome.FAILED, error)
+
+
+@transaction.atomic
+def postpone(email: Email, *, error: str) -> None:
+    """Try again later, unless the attempts are used up."""
+    if email.attempts >= MAXIMUM_ATTEMPTS:
+        bury(email, error=error)
+        return
+    leased(email).update(next_at=Now() + wait_after(email.attempts), error=error, lease_until=None)
+    end_attempt(email, Outcome.FAILED, error)
+
+
+def wait_after(attempts: int) -> timedelta:
+    """Return 15 s, doubled by each attempt up to an hour, less up to a quarter so that not all come at once."""
+    longest: timedelta = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
+    return longest * random.uniform(0.75, 1)  # noqa: S311 -- no secret
+
+
+def bury_lost() -> int:
+    """Give up those whose last attempt was cut off, as all of those before may have been; returns how many."""
+    lost = Email.objects.pending().unleased().filter(attempts__gte=MAXIMUM_ATTEMPTS)
+    return lost.update(state=EmailState.DEAD, error="The last attempt was cut off.", lease_until=None)
+
+
+def send_again(email: Email) -> None:
+    """Owe it anew, as another message: mail servers drop a message that they have seen; a pending one is due now."""
+    Email.objects.pending().filter(pk=email.pk).update(next_at=Now())
+    anew = {"state": EmailState.PENDING, "uuid": uuid.uuid4(), "attempts": 0, "sent_at": None, "error": ""}
+    Email.objects.filter(pk=email.pk).exclude(state=EmailState.PENDING).update(**anew, next_at=Now())
+
+
+def delete_old() -> int:
+    """Forget what ended before RETENTION; returns how many e-mails."""
+    ended = Email.objects.exclude(state=EmailState.PENDING).filter(created_at__lt=Now() - RETENTION)
+    _rows, rows_by_model = ended.delete()
+    return rows_by_model.get(Email._meta.label, 0)  # noqa: SLF001 -- Django's public API
+
+
+def own(email: Email) -> QuerySet[Email]:
+    """Return the row while it is the message that was claimed, and not one that was sent again."""
+    return Email.objects.pending().filter(pk=email.pk, uuid=email.uuid)
+
+
+def leased(email: Email) -> QuerySet[Email]:
+    """Return the row while nobody else has claimed it since."""
+    return own(email).filter(attempts=email.attempts)
+
+
+def end_attempt(email: Email, outcome: Outcome, error: str) -> None:
+    last = Attempt.objects.filter(email_id=email.pk, outcome=Outcome.PENDING).order_by("-pk").values("pk")[:1]
+    Attempt.objects.filter(pk__in=last).update(outcome=outcome, error=error)

@@ -1,0 +1,93 @@
+"""Where agents see what was mailed to whom, what became of it, and send it again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from helpdesk.core.admin import ReadOnlyAdmin
+from helpdesk.emails.actions import send_again
+from helpdesk.emails.messages import preview_of
+from helpdesk.emails.models import Attempt, Email
+from helpdesk.tickets.models import Ticket
+from helpdesk.users.admin import AgentModelAdmin, ForAgents
+
+EXCERPT_LENGTH = 60
+
+
+class AttemptInline(ForAgents, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
+    model = Attempt
+    fields = ["started_at", "outcome", "error"]
+    can_delete = False
+    max_num = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Email)
+class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
+    list_display = ["time", "address", "subject", "state", "attempts", "error_excerpt"]
+    list_filter = ["state", "kind"]
+    search_fields = ["address", "subject"]
+    search_help_text = _("Part of the address or the subject; #12 for ticket 12.")
+    ordering = ["-id"]
+    sortable_by = []
+    inlines = [AttemptInline]
+    actions = ["send_selected_again"]
+    fields = [
+        ("address", "language"),
+        ("kind", "subject"),
+        ("state", "error"),
+        ("created_at", "next_at", "sent_at"),
+        "preview",
+    ]
+
+    @admin.display(description=_("time"))
+    def time(self, email: Email) -> str:
+        return date_format(localtime(email.created_at), "SHORT_DATETIME_FORMAT")
+
+    @admin.display(description=_("error"))
+    def error_excerpt(self, email: Email) -> str:
+        return Truncator(email.error).chars(EXCERPT_LENGTH)
+
+    @admin.display(description=_("preview"))
+    def preview(self, email: Email) -> str:
+        """Show it as it would be sent now, in a frame that runs nothing and fetches nothing."""
+        try:
+            letter = preview_of(email)
+        except Ticket.DoesNotExist:
+            return gettext("Its ticket was deleted.")
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with it is what one wants to see here
+            return f"{type(error).__name__}: {error}"
+        style = "width: 660px; max-width: 100%; height: 560px; border: 1px solid #ccc; background: #fff"
+        return format_html('<iframe sandbox srcdoc="{}" style="{}" title="HTML"></iframe>', letter.html, style)
+
+    def get_search_results(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        search_term: str,
+    ) -> tuple[QuerySet[Any], bool]:
+        if search_term.startswith("#") and search_term[1:].isdecimal():
+            return queryset.filter(event__ticket_id=int(search_term[1:16])), False
+        found = Q(address__icontains=search_term) | Q(subject__icontains=search_term)
+        return queryset.filter(found) if search_term else queryset, False
+
+    @admin.action(description=_("Send selected e-mails again"), permissions=["view"])
+    def send_selected_again(self, request: HttpRequest, emails: QuerySet[Email]) -> None:
+        chosen = list(emails)
+        for email in chosen:
+            send_again(email)
+        text = ngettext("%(count)d e-mail will be sent.", "%(count)d e-mails will be sent.", len(chosen))
+        self.message_user(request, text % {"count": len(chosen)}, messages.SUCCESS)

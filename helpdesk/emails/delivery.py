@@ -1,0 +1,105 @@
+"""Sends one e-mail: claimed before, noted afterwards, with no transaction open while the SMTP server is spoken to."""
+
+import logging
+import time
+from collections.abc import Callable
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.core.mail import EmailMultiAlternatives
+from django.db import InterfaceError, OperationalError, connection
+
+from helpdesk.emails import actions
+from helpdesk.emails.messages import message_of
+from helpdesk.emails.models import Email, Unsubscription
+from helpdesk.tickets.models import Ticket
+
+logger = logging.getLogger(__name__)
+
+PERMANENT = 500
+PAUSES_SECONDS = (0.5, 1, 2, 4, 8)
+
+
+def deliver(email_id: int) -> None:
+    """Send an e-mail that is due, and note what became of it; does nothing when somebody else is at it."""
+    email = actions.claim(email_id)
+    if email is None:
+        return
+    if email.recipient is not None:
+        email.address = email.recipient.email
+    if reason := reason_to_withdraw(email):
+        actions.withdraw(email, reason=reason)
+    elif message := rendered(email):
+        send(email, message)
+
+
+def reason_to_withdraw(email: Email) -> str:
+    """Return why the recipient is not to get it at this moment; empty when they are."""
+    reader = email.recipient
+    if reader is None or email.event is None:
+        return ""
+    if not reader.is_active:
+        return "The recipient is not active."
+    if not Ticket.objects.visible_to(reader).filter(pk=email.event.ticket_id).exists():
+        return "The recipient may not see the ticket any more, or it was deleted."
+    if Unsubscription.objects.filter(user=reader, kind=email.kind).exists():
+        return "The recipient has unsubscribed."
+    return ""
+
+
+def rendered(email: Email) -> EmailMultiAlternatives | None:
+    """Return the message; what cannot be rendered never can, so it is given up with its reason."""
+    try:
+        return message_of(email)
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        raise
+    except Exception as error:
+        logger.exception("E-mail %s cannot be rendered", email.pk)
+        actions.bury(email, error=f"It cannot be rendered: {described(error)}")
+        return None
+
+
+def send(email: Email, message: EmailMultiAlternatives) -> None:
+    try:
+        message.send()
+    except (SMTPRecipientsRefused, SMTPDataError) as error:
+        code, words = reply_in(error)
+        end = actions.bounce if code >= PERMANENT else actions.postpone
+        end(email, error=words)
+    except (SMTPException, OSError, SoftTimeLimitExceeded) as error:
+        # No greeting, a refused login or sender: the server's trouble with us, and not with this recipient.
+        actions.postpone(email, error=described(error))
+    except ValueError as error:
+        actions.bury(email, error=f"It cannot be sent: {described(error)}")
+    else:
+        persistently(actions.mark_sent, email)
+
+
+def reply_in(error: SMTPRecipientsRefused | SMTPDataError) -> tuple[int, str]:
+    """Return the SMTP server's code, and its reply in one line."""
+    if isinstance(error, SMTPRecipientsRefused):
+        code, words = next(iter(error.recipients.values()))
+        return code, reply(code, words)
+    return error.smtp_code, reply(error.smtp_code, error.smtp_error)
+
+
+def reply(code: int, words: bytes | str) -> str:
+    return f"{code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
+
+
+def described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def persistently(mark: Callable[[Email], None], email: Email) -> None:
+    """Note what cannot be undone, also while PostgreSQL restarts: forgotten, it would be sent twice."""
+    for pause in PAUSES_SECONDS:
+        try:
+            mark(email)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("E-mail %s is sent, but not noted yet: %s", email.pk, error)
+            connection.close()
+            time.sleep(pause)
+        else:
+            return
+    mark(email)

@@ -1,0 +1,137 @@
+"""The outbox: every e-mail that is owed or was sent, one row for each recipient."""
+
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from helpdesk.tickets.models import EventKind, TicketEvent
+from helpdesk.users.models import Language, User
+
+SUBJECT_LENGTH = 255
+
+
+class EmailKind(models.TextChoices):
+    TICKET_CREATED = EventKind.TICKET_CREATED.value, _("New ticket")
+    STATUS_CHANGED = EventKind.STATUS_CHANGED.value, _("Changed status")
+    COMMENT_ADDED = EventKind.COMMENT_ADDED.value, _("New comment")
+
+
+class EmailState(models.TextChoices):
+    PENDING = "pending", _("Pending")
+    SENT = "sent", _("Sent")
+    BOUNCED = "bounced", _("Bounced")
+    DEAD = "dead", _("Dead")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+
+class EmailQuerySet(models.QuerySet["Email"]):
+    def pending(self) -> Self:
+        return self.filter(state=EmailState.PENDING)
+
+    def unleased(self) -> Self:
+        """Leave out what a worker is sending at this moment."""
+        return self.filter(Q(lease_until=None) | Q(lease_until__lte=Now()))
+
+    def due(self) -> Self:
+        return self.pending().unleased().filter(next_at__lte=Now()).order_by("next_at")
+
+
+class Email(models.Model):
+    """A message to one recipient; written through helpdesk.emails.actions only.
+
+    `pending` until the SMTP server has accepted it (`sent`) or refused it for good (`bounced`), the attempts are used
+    up or it cannot be rendered (`dead`), or its recipient should not get it any more (`withdrawn`).
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=30, choices=EmailKind)
+    event = models.ForeignKey(
+        TicketEvent,
+        models.PROTECT,
+        verbose_name=_("event"),
+        related_name="emails",
+        null=True,
+        db_index=False,
+    )
+    recipient = models.ForeignKey(User, models.CASCADE, verbose_name=_("recipient"), related_name="emails", null=True)
+    address = models.EmailField(_("e-mail address"))
+    language = models.CharField(_("language"), max_length=5, choices=Language)
+    subject = models.CharField(_("subject"), max_length=SUBJECT_LENGTH)
+    state = models.CharField(_("state"), max_length=10, choices=EmailState, default=EmailState.PENDING)
+    error = models.TextField(_("error"), blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_at = models.DateTimeField(_("due"), db_default=Now())
+    lease_until = models.DateTimeField(_("in delivery until"), null=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    sent_at = models.DateTimeField(_("sent"), null=True)
+
+    objects = EmailQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("e-mail")
+        verbose_name_plural = _("e-mails")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "recipient"], name="emails_email_event_recipient_unique"),
+            models.CheckConstraint(condition=Q(kind__in=EmailKind.values), name="emails_email_kind_known"),
+            models.CheckConstraint(condition=Q(state__in=EmailState.values), name="emails_email_state_known"),
+            models.CheckConstraint(condition=Q(language__in=Language.values), name="emails_email_language_known"),
+            models.CheckConstraint(
+                condition=Q(state=EmailState.SENT, sent_at__isnull=False)
+                | (~Q(state=EmailState.SENT) & Q(sent_at__isnull=True)),
+                name="emails_email_sent_has_a_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_at"], condition=Q(state="pending"), name="emails_email_due"),
+            models.Index(fields=["state", "id"], name="emails_email_state"),
+            models.Index(fields=["kind", "id"], name="emails_email_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.subject}"
+
+
+class Outcome(models.TextChoices):
+    PENDING = "pending", _("Pending")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
+
+
+class Attempt(models.Model):
+    """One try to send an e-mail; one that stays pending was cut off, as by a killed worker."""
+
+    email = models.ForeignKey(Email, models.CASCADE, related_name="attempt_set")
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome, default=Outcome.PENDING)
+    error = models.TextField(_("error"), blank=True)
+    started_at = models.DateTimeField(_("time"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(outcome__in=Outcome.values), name="emails_attempt_outcome_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.outcome
+
+
+class Unsubscription(models.Model):
+    """A kind of e-mail that a user does not want."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="unsubscriptions", db_index=False)
+    kind = models.CharField(_("kind"), max_length=30, choices=EventKind)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind"], name="emails_unsubscription_user_kind_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.kind}"

@@ -1,0 +1,20 @@
+"""The subjects of e-mails, one line each; those of tickets are part of the contract, in English for everybody."""
+
+from helpdesk.tickets.models import NOT_ON_ONE_LINE, EventKind, TicketEvent
+
+
+def subject_of(event: TicketEvent) -> str:
+    return f"[Ticket #{event.ticket_id}] {topic_of(event)}"
+
+
+def topic_of(event: TicketEvent) -> str:
+    match event.kind:
+        case EventKind.TICKET_CREATED:
+            first_values: dict[str, str] = event.new or {}
+            return NOT_ON_ONE_LINE.sub("", first_values["title"])
+        case EventKind.STATUS_CHANGED:
+            return "Status Updated"
+        case EventKind.COMMENT_ADDED:
+            return "New Comment"
+        case _:
+            raise ValueError(f"No e-mail tells of {event.kind}")

@@ -1,0 +1,53 @@
+"""An SMTP server in the test process that accepts, refuses, hangs or hangs up as a test tells it."""
+
+import asyncio
+import email.policy
+import threading
+from email import message_from_bytes
+
+from aiosmtpd.controller import Controller
+
+from compose.embedded.ports import free_port
+
+
+class MailServer:
+    """Keeps what it has accepted in `accepted`, and all that was sent to it in `received`."""
+
+    def __init__(self):
+        self.controller = Controller(self, hostname="127.0.0.1", port=free_port())
+        self.received = []
+        self.accepted = []
+        self.refusals = {}
+        self.data_reply = "250 Accepted"
+        self.is_hanging = False
+        self.hangs_up_after_data = False
+        self.arrival = threading.Condition()
+
+    @property
+    def port(self):
+        return self.controller.port
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 -- the name aiosmtpd calls
+        if address in self.refusals:
+            return self.refusals[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 -- likewise
+        message = message_from_bytes(envelope.content, policy=email.policy.default)
+        self.received.append(message)
+        if self.is_hanging:
+            await asyncio.sleep(5)
+        if self.hangs_up_after_data:
+            server.transport.abort()
+        if not self.data_reply.startswith("250"):
+            return self.data_reply
+        with self.arrival:
+            self.accepted.append(message)
+            self.arrival.notify_all()
+        return self.data_reply
+
+    def wait_for(self, count):
+        """Return whether so many messages were accepted within 30 seconds."""
+        with self.arrival:
+            return self.arrival.wait_for(lambda: len(self.accepted) >= count, timeout=30)

@@ -1,0 +1,143 @@
+"""Agents see in the admin what was mailed to whom and what became of it, and send it again."""
+
+import pytest
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from helpdesk.emails import messages
+from helpdesk.emails.actions import claim, postpone
+from helpdesk.emails.models import Email, EmailState
+from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.tickets.models import Ticket
+
+pytestmark = pytest.mark.django_db
+
+OUTBOX = reverse("admin:emails_email_changelist")
+
+
+@pytest.fixture
+def desk(client, agent):
+    """The browser of an agent who has logged in."""
+    client.force_login(agent)
+    return client
+
+
+def page_of(email):
+    return reverse("admin:emails_email_change", args=[email.pk])
+
+
+def listed(desk, **query):
+    return [email.pk for email in desk.get(OUTBOX, query).context["cl"].result_list]
+
+
+def send_again(desk, *emails):
+    body = {"action": "send_selected_again", "_selected_action": [email.pk for email in emails]}
+    return desk.post(OUTBOX, body, follow=True)
+
+
+def test_the_outbox_shows_each_email_newest_first_with_its_error(desk):
+    first, second = EmailFactory(), EmailFactory(state=EmailState.BOUNCED, error="550 No such user")
+
+    html = desk.get(OUTBOX).content.decode()
+
+    assert listed(desk) == [second.pk, first.pk]
+    for text in (first.address, first.subject, "Pending", "Bounced", "550 No such user"):
+        assert text in html
+
+
+def test_it_is_filtered_by_state_and_kind_and_searched(desk):
+    sent, dead = EmailFactory(state=EmailState.SENT, sent_at=Now()), EmailFactory(state=EmailState.DEAD)
+
+    assert listed(desk, state__exact="dead") == [dead.pk]
+    assert listed(desk, kind__exact="comment_added") == []
+    assert listed(desk, q=sent.address) == [sent.pk]
+    assert listed(desk, q="status updated") == [dead.pk, sent.pk]
+    assert listed(desk, q=f"#{sent.event.ticket_id}") == [sent.pk]
+    assert listed(desk, q="#" + "9" * 30) == []
+
+
+def test_a_page_shows_the_attempts_and_the_rendered_email_in_a_sandbox(desk):
+    email = EmailFactory()
+    postpone(claim(email.pk), error="451 Try later")
+
+    html = desk.get(page_of(email)).content.decode()
+
+    assert "451 Try later" in html
+    assert "<iframe sandbox srcdoc=" in html
+    assert "has changed the status of your ticket" in html
+
+
+def test_the_preview_has_no_link_that_speaks_for_the_recipient(desk):
+    assert "unsubscribe" not in desk.get(page_of(EmailFactory())).content.decode()
+
+
+def test_an_email_that_cannot_be_rendered_is_shown_with_its_reason(desk, monkeypatch):
+    def fail(name, context):
+        raise ValueError("no such thing")
+
+    email = EmailFactory()
+    monkeypatch.setattr(messages, "render_to_string", fail)
+
+    assert "ValueError: no such thing" in desk.get(page_of(email)).content.decode()
+
+
+def test_an_email_about_a_deleted_ticket_is_shown(desk):
+    email = EmailFactory()
+    Ticket.objects.all().delete()
+
+    assert "Its ticket was deleted." in desk.get(page_of(email)).content.decode()
+
+
+@pytest.mark.parametrize("state", ["bounced", "dead", "withdrawn", "sent"])
+def test_what_has_ended_is_sent_again_as_another_message(desk, smtp, state):
+    email = EmailFactory(state=state, attempts=24, error="E", sent_at=Now() if state == "sent" else None)
+    other = EmailFactory(state=EmailState.DEAD)
+
+    response = send_again(desk, email)
+    send_email(email.pk)
+
+    assert "1 e-mail will be sent." in response.content.decode()
+    again = Email.objects.get(pk=email.pk)
+    assert (again.state, again.attempts, again.error) == ("sent", 1, "")
+    assert again.uuid != email.uuid
+    assert Email.objects.get(pk=other.pk).state == EmailState.DEAD
+
+
+def test_what_waits_is_due_at_once_and_stays_the_same_message(desk):
+    email = EmailFactory()
+    postpone(claim(email.pk), error="451 Try later")
+    assert claim(email.pk) is None
+
+    send_again(desk, email)
+
+    assert claim(email.pk).uuid == email.uuid
+
+
+def test_what_is_being_sent_at_this_moment_is_not_sent_twice(desk):
+    email = EmailFactory()
+    claim(email.pk)
+
+    send_again(desk, email)
+
+    assert claim(email.pk) is None
+
+
+def test_nobody_adds_changes_or_deletes_an_email(desk):
+    email = EmailFactory()
+
+    statuses = [
+        desk.get(reverse("admin:emails_email_add")).status_code,
+        desk.post(page_of(email), {"state": "sent"}).status_code,
+        desk.post(reverse("admin:emails_email_delete", args=[email.pk]), {"post": "yes"}).status_code,
+    ]
+
+    assert statuses == [403, 403, 403]
+    assert Email.objects.get().state == EmailState.PENDING
+
+
+@pytest.mark.parametrize("path", [OUTBOX, f"{OUTBOX}1/change/"])
+def test_a_customer_is_kept_out(client, customer, path):
+    client.force_login(customer)
+
+    assert client.get(path).status_code == 302

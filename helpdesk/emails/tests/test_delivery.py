@@ -1,0 +1,420 @@
+"""What becomes of an e-mail, whatever the SMTP server, the broker and the worker do."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from compose.embedded.ports import free_port
+from helpdesk.emails import actions, delivery, messages, tasks
+from helpdesk.emails.models import Attempt, Email, EmailState, Unsubscription
+from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_email
+from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.tickets.models import Ticket
+from helpdesk.users.models import Role, User
+
+pytestmark = pytest.mark.django_db
+
+
+def outcome(email):
+    email.refresh_from_db()
+    return email.state, email.attempts, email.error
+
+
+def seconds_until_next(email):
+    waits = Email.objects.annotate(wait=F("next_at") - Now()).values_list("wait", flat=True)
+    return waits.get(pk=email.pk).total_seconds()
+
+
+def attempts():
+    return list(Attempt.objects.values_list("outcome", "error"))
+
+
+def let_lease_end():
+    Email.objects.update(lease_until=Now() - timedelta(seconds=1))
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The ids of the e-mails that were passed to the workers."""
+    ids = []
+    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: ids.extend(args))
+    return ids
+
+
+# What the SMTP server does
+
+
+def test_an_accepted_message_is_sent_to_its_recipient_alone(smtp):
+    email = EmailFactory()
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 1, "")
+    assert email.sent_at is not None
+    (message,) = smtp.accepted
+    assert message["To"] == email.address
+    assert message["Message-ID"] == f"<{email.uuid}@localhost>"
+    assert attempts() == [("sent", "")]
+
+
+def test_a_sent_message_is_not_sent_again(smtp):
+    email = EmailFactory()
+    send_email(email.pk)
+
+    send_email(email.pk)
+
+    assert len(smtp.received) == 1
+    assert outcome(email) == ("sent", 1, "")
+
+
+def test_a_refused_recipient_bounces_and_nobody_elses_mail_is_late(smtp):
+    smtp.refusals = {"nobody@example.com": "550 5.1.1 No such user"}
+    wrong, right = EmailFactory(address="nobody@example.com"), EmailFactory()
+    User.objects.filter(pk=wrong.recipient_id).update(email="nobody@example.com")
+
+    for email in (wrong, right):
+        send_email(email.pk)
+
+    assert outcome(wrong) == ("bounced", 1, "550 5.1.1 No such user")
+    assert outcome(right) == ("sent", 1, "")
+
+
+def test_a_refused_message_bounces(smtp):
+    smtp.data_reply = "554 5.7.1 Spam"
+    email = EmailFactory()
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("bounced", 1, "554 5.7.1 Spam")
+
+
+def test_a_message_refused_for_now_waits_and_is_sent_later(smtp):
+    smtp.data_reply = "451 4.7.1 Try later"
+    email = EmailFactory()
+    send_email(email.pk)
+    assert outcome(email) == ("pending", 1, "451 4.7.1 Try later")
+    assert 11 <= seconds_until_next(email) <= 15
+
+    send_email(email.pk)
+    assert len(smtp.received) == 1
+
+    smtp.data_reply = "250 Accepted"
+    Email.objects.update(next_at=Now())
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 2, "")
+    assert attempts() == [("failed", "451 4.7.1 Try later"), ("sent", "")]
+
+
+def test_a_recipient_refused_for_now_waits(smtp):
+    email = EmailFactory()
+    smtp.refusals = {email.address: "450 4.2.0 Greylisted"}
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("pending", 1, "450 4.2.0 Greylisted")
+
+
+def test_a_server_that_is_away_is_asked_again(smtp, settings):
+    settings.EMAIL_PORT = free_port()
+    email = EmailFactory()
+
+    send_email(email.pk)
+
+    state, tried, error = outcome(email)
+    assert (state, tried) == ("pending", 1)
+    assert error.startswith("ConnectionRefusedError")
+    assert seconds_until_next(email) > 10
+
+
+def test_a_server_that_hangs_is_given_up_after_the_time_out(smtp, settings):
+    settings.EMAIL_TIMEOUT = 0.2
+    smtp.is_hanging = True
+    email = EmailFactory()
+
+    send_email(email.pk)
+
+    state, tried, error = outcome(email)
+    assert (state, tried) == ("pending", 1)
+    assert "timed out" in error
+
+
+def test_a_connection_that_drops_after_the_data_repeats_the_same_message(smtp):
+    smtp.hangs_up_after_data = True
+    email = EmailFactory()
+    send_email(email.pk)
+    assert outcome(email)[:2] == ("pending", 1)
+
+    smtp.hangs_up_after_data = False
+    Email.objects.update(next_at=Now())
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 2, "")
+    assert len({message["Message-ID"] for message in smtp.received}) == 1
+
+
+def test_smtp_gets_twenty_seconds(settings):
+    assert settings.EMAIL_TIMEOUT == 20
+
+
+@pytest.mark.parametrize(
+    ("tried", "longest"), [(1, 15), (2, 30), (3, 60), (4, 120), (5, 240), (8, 1920), (9, 3600), (23, 3600)]
+)
+def test_waits_double_up_to_an_hour_less_a_random_quarter(tried, longest):
+    waits = [actions.wait_after(tried).total_seconds() for _ in range(100)]
+
+    assert longest * 0.75 <= min(waits) < max(waits) <= longest
+
+
+def test_when_the_attempts_are_used_up_it_is_dead(smtp):
+    smtp.data_reply = "451 4.7.1 Try later"
+    email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS - 1)
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "451 4.7.1 Try later")
+
+
+# The lease
+
+
+def test_of_eight_workers_one_gets_an_email(transactional_db):
+    email = EmailFactory()
+    together = Barrier(8)
+
+    def claim(_):
+        try:
+            together.wait()
+            return actions.claim(email.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        claimed = [found for found in pool.map(claim, range(8)) if found]
+
+    assert [found.pk for found in claimed] == [email.pk]
+    assert outcome(email)[1] == 1
+
+
+def test_what_is_being_sent_is_left_alone_until_its_lease_ends(smtp):
+    email = EmailFactory()
+    assert actions.claim(email.pk)
+
+    send_email(email.pk)
+    assert smtp.received == []
+
+    let_lease_end()
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 2, "")
+    assert attempts() == [("pending", ""), ("sent", "")]
+
+
+def test_the_lease_is_ninety_seconds_of_the_databases_clock():
+    email = EmailFactory()
+    actions.claim(email.pk)
+
+    left = Email.objects.annotate(left=F("lease_until") - Now()).get().left
+
+    assert 85 <= left.total_seconds() <= 90
+    assert outcome(email)[1] == 1
+
+
+@pytest.mark.parametrize("state", ["bounced", "dead", "withdrawn"])
+def test_what_has_ended_is_not_claimed(state):
+    assert actions.claim(EmailFactory(state=state).pk) is None
+
+
+def test_a_worker_that_comes_back_late_marks_what_it_has_sent_but_not_what_it_has_not():
+    email = EmailFactory()
+    late = actions.claim(email.pk)
+    let_lease_end()
+    actions.claim(email.pk)
+
+    actions.postpone(late, error="451")
+    assert outcome(email) == ("pending", 2, "")
+
+    actions.mark_sent(late)
+    assert outcome(email) == ("sent", 2, "")
+
+
+def test_no_transaction_is_open_while_smtp_is_spoken_to(transactional_db, smtp, monkeypatch):
+    email = EmailFactory()
+    seen = []
+    monkeypatch.setattr(
+        delivery.EmailMultiAlternatives, "send", lambda message: seen.append(connection.in_atomic_block)
+    )
+
+    send_email(email.pk)
+
+    assert seen == [False]
+
+
+def test_a_database_that_restarts_after_the_sending_makes_no_second_message(smtp, monkeypatch):
+    email = EmailFactory()
+    mark_sent, calls = actions.mark_sent, []
+
+    def fail_twice(email):
+        calls.append(email.pk)
+        if len(calls) < 3:
+            raise OperationalError
+        mark_sent(email)
+
+    monkeypatch.setattr(actions, "mark_sent", fail_twice)
+    monkeypatch.setattr(delivery.connection, "close", lambda: None)
+    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0, 0))
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 1, "")
+
+
+# The sweep
+
+
+def test_the_sweep_starts_what_is_due_and_nothing_else(started):
+    due, lost = EmailFactory(), EmailFactory(lease_until=Now() - timedelta(seconds=1), attempts=1)
+    EmailFactory(next_at=Now() + timedelta(seconds=60))
+    EmailFactory(lease_until=Now() + timedelta(seconds=60), attempts=1)
+    EmailFactory(state=EmailState.DEAD)
+
+    assert send_due_emails() == 2
+
+    assert sorted(started) == [due.pk, lost.pk]
+
+
+def test_the_sweep_delivers_what_no_task_came_for(smtp, monkeypatch):
+    email = EmailFactory()
+    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: send_email(*args))
+
+    send_due_emails()
+
+    assert outcome(email) == ("sent", 1, "")
+
+
+def test_beat_sweeps_every_fifteen_seconds(settings):
+    entry = settings.CELERY_BEAT_SCHEDULE["send-due-emails"]
+
+    assert entry == {"task": send_due_emails.name, "schedule": timedelta(seconds=15)}
+
+
+def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
+    email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS, lease_until=Now() - timedelta(seconds=1))
+
+    send_due_emails()
+
+    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "The last attempt was cut off.")
+    assert started == []
+
+
+def test_a_task_ends_before_its_lease_does():
+    assert tasks.send_email.time_limit < actions.LEASE.total_seconds()
+
+
+def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
+    EmailFactory(state=EmailState.DEAD, created_at=Now() - timedelta(days=91))
+    kept = [EmailFactory(created_at=Now() - timedelta(days=91)), EmailFactory(state=EmailState.DEAD)]
+
+    assert delete_old_emails() == 1
+
+    assert set(Email.objects.all()) == set(kept)
+
+
+# Who may read it at the moment of sending
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda email: User.objects.update(is_active=False), "The recipient is not active."),
+        (
+            lambda email: Ticket.objects.update(created_by=email.event.actor),
+            "The recipient may not see the ticket any more, or it was deleted.",
+        ),
+        (
+            lambda email: Ticket.objects.all().delete(),
+            "The recipient may not see the ticket any more, or it was deleted.",
+        ),
+        (
+            lambda email: Unsubscription.objects.create(user=email.recipient, kind=email.kind),
+            "The recipient has unsubscribed.",
+        ),
+    ],
+)
+def test_what_the_recipient_should_not_get_any_more_is_withdrawn(smtp, change, reason):
+    email = EmailFactory()
+    change(email)
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("withdrawn", 1, reason)
+    assert smtp.received == []
+
+
+def test_a_former_agent_is_mailed_nothing_of_others_tickets(smtp, agent):
+    email = EmailFactory(recipient=agent)
+    User.objects.filter(pk=agent.pk).update(role=Role.CUSTOMER)
+
+    send_email(email.pk)
+
+    assert outcome(email)[0] == "withdrawn"
+
+
+def test_a_changed_address_is_where_it_goes(smtp):
+    email = EmailFactory()
+    User.objects.filter(pk=email.recipient_id).update(email="new@example.com")
+
+    send_email(email.pk)
+
+    assert smtp.accepted[0]["To"] == "new@example.com"
+    assert outcome(email)[0] == "sent"
+    assert email.address == "new@example.com"
+
+
+# Poison
+
+
+def test_what_cannot_be_rendered_is_dead_with_its_reason_and_others_flow(smtp, monkeypatch):
+    poison, other = EmailFactory(), EmailFactory()
+    render = messages.render_to_string
+
+    def fail(name, context):
+        if context["email"].pk == poison.pk:
+            raise ValueError("no such thing")
+        return render(name, context)
+
+    monkeypatch.setattr(messages, "render_to_string", fail)
+
+    for email in (poison, other):
+        send_email(email.pk)
+
+    assert outcome(poison) == ("dead", 1, "It cannot be rendered: ValueError: no such thing")
+    assert outcome(other) == ("sent", 1, "")
+
+
+def test_an_address_that_smtp_cannot_carry_is_dead(smtp):
+    email = EmailFactory()
+    User.objects.filter(pk=email.recipient_id).update(email="a\nb@example.com")
+
+    send_email(email.pk)
+
+    assert outcome(email)[0] == "dead"
+    assert smtp.received == []
+
+
+def test_a_database_error_while_rendering_is_tried_again(smtp, monkeypatch):
+    def fail(email):
+        raise OperationalError
+
+    email = EmailFactory()
+    monkeypatch.setattr(delivery, "message_of", fail)
+
+    with pytest.raises(OperationalError):
+        send_email(email.pk)
+
+    assert outcome(email)[0] == "pending"

@@ -1,0 +1,166 @@
+"""Every event owes exactly one e-mail to each of those who are told of it."""
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from helpdesk.emails import actions as email_actions
+from helpdesk.emails import receivers
+from helpdesk.emails.models import Email, Unsubscription
+from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.tickets import actions
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.models import EventSource, Priority, TicketEvent
+from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.users.models import User
+from helpdesk.users.tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def by(user):
+    return Origin(user, EventSource.API)
+
+
+def owed():
+    return sorted(Email.objects.values_list("address", "subject"))
+
+
+def test_a_new_ticket_is_mailed_to_every_agent(announce, customer, agent, superuser):
+    UserFactory(agent=True, is_active=False)
+
+    ticket = actions.create_ticket(by(customer), title="Printer on fire", description="D")
+    announce()
+
+    subject = f"[Ticket #{ticket.pk}] Printer on fire"
+    assert owed() == [("agatha@example.com", subject), ("root@example.com", subject)]
+
+
+def test_a_changed_status_is_mailed_to_the_creator(announce, customer, agent, superuser):
+    ticket = TicketFactory(created_by=customer, assigned_to=superuser)
+
+    actions.update_ticket(by(agent), ticket.pk, changes={"status": "resolved", "priority": Priority.LOW})
+    announce()
+
+    assert owed() == [("alice@example.com", f"[Ticket #{ticket.pk}] Status Updated")]
+
+
+@pytest.mark.parametrize(
+    ("author", "addresses"),
+    [
+        ("customer", ["agatha@example.com"]),
+        ("agent", ["alice@example.com"]),
+        ("superuser", ["agatha@example.com", "alice@example.com"]),
+    ],
+)
+def test_a_comment_is_mailed_to_creator_and_assignee_but_its_author(
+    announce, request, customer, agent, author, addresses
+):
+    ticket = TicketFactory(created_by=customer, assigned_to=agent)
+
+    actions.add_comment(by(request.getfixturevalue(author)), ticket.pk, content="Hello")
+    announce()
+
+    assert owed() == [(address, f"[Ticket #{ticket.pk}] New Comment") for address in addresses]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"title": "New"}, {"description": "New"}, {"priority": Priority.LOW}, {"assigned_to": None}]
+)
+def test_other_changes_are_mailed_to_nobody(announce, customer, agent, changes):
+    ticket = TicketFactory(created_by=customer, assigned_to=agent)
+
+    actions.update_ticket(by(agent), ticket.pk, changes=changes)
+    announce()
+
+    assert owed() == []
+
+
+def test_the_subject_is_english_for_everybody_and_the_language_that_of_the_reader(announce, agent):
+    carmen = UserFactory(language="es")
+    ticket = TicketFactory(created_by=carmen)
+
+    actions.update_ticket(by(agent), ticket.pk, changes={"status": "closed"})
+    announce()
+
+    assert Email.objects.values("subject", "language").get() == {
+        "subject": f"[Ticket #{ticket.pk}] Status Updated",
+        "language": "es",
+    }
+
+
+def test_a_title_with_control_characters_makes_a_subject_of_one_line(announce, customer, agent):
+    title = "Pay\r\nBcc: all@example.com\u2028now\x00"[:-1]
+    ticket = actions.create_ticket(by(customer), title=title, description="D")
+    announce()
+
+    assert owed() == [("agatha@example.com", f"[Ticket #{ticket.pk}] PayBcc: all@example.comnow")]
+
+
+def test_an_event_that_is_announced_twice_is_mailed_once(announce, customer, agent):
+    actions.create_ticket(by(customer), title="T", description="D")
+    announce()
+    TicketEvent.objects.update(announced_at=None)
+
+    email_actions.queue_emails(TicketEvent.objects.get())
+
+    assert Email.objects.count() == 1
+
+
+def test_the_database_refuses_a_second_row_for_an_event_and_recipient(customer):
+    email = EmailFactory()
+
+    with pytest.raises(IntegrityError, match="emails_email_event_recipient_unique"), transaction.atomic():
+        EmailFactory(event=email.event)
+
+
+def test_who_has_unsubscribed_is_owed_nothing(announce, customer, agent, superuser):
+    Unsubscription.objects.create(user=agent, kind="ticket_created")
+    Unsubscription.objects.create(user=superuser, kind="comment_added")
+
+    actions.create_ticket(by(customer), title="T", description="D")
+    announce()
+
+    assert [address for address, _subject in owed()] == ["root@example.com"]
+
+
+def test_inactive_people_and_deleted_tickets_owe_nothing(announce, customer, agent, ticket):
+    actions.add_comment(by(agent), ticket.pk, content="Hello")
+    actions.delete_ticket(by(agent), ticket.pk)
+    actions.create_ticket(by(customer), title="T", description="D")
+    User.objects.update(is_active=False)
+    announce()
+
+    assert owed() == []
+    assert not TicketEvent.objects.unannounced().exists()
+
+
+def test_workers_are_told_after_the_commit(
+    announce, customer, agent, superuser, monkeypatch, django_capture_on_commit_callbacks
+):
+    started = []
+    monkeypatch.setattr(receivers, "start_sending", started.extend)
+    actions.create_ticket(by(customer), title="T", description="D")
+
+    with django_capture_on_commit_callbacks() as callbacks:
+        announce()
+
+    assert started == []
+    for call in callbacks:
+        call()
+    assert sorted(started) == sorted(Email.objects.values_list("pk", flat=True))
+
+
+def test_a_broker_that_is_down_keeps_no_event_from_being_announced(
+    announce, customer, agent, monkeypatch, django_capture_on_commit_callbacks
+):
+    def refuse(email_ids):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(receivers, "start_sending", refuse)
+    actions.create_ticket(by(customer), title="T", description="D")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        announce()
+
+    assert not TicketEvent.objects.unannounced().exists()
+    assert Email.objects.due().count() == 1
