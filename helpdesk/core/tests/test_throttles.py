@@ -1,0 +1,175 @@
+"""How many requests are let in, and whose they are, whatever the headers say and however many come at once."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import pytest
+import time_machine
+from rest_framework.test import APIClient
+
+from helpdesk.core.throttles import limiter
+from helpdesk.users import views
+from helpdesk.users.tests.factories import PASSWORD
+
+ROOT, LOGIN, REFRESH, ME = "/api/", "/api/auth/token/", "/api/auth/token/refresh/", "/api/users/me/"
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def limits(settings):
+    settings.THROTTLE_ANON_RATE = "10/minute"
+    settings.THROTTLE_USER_RATE = "5/minute"
+
+
+@pytest.fixture
+def redis_down(limits, settings):
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": NOBODY_LISTENS}}
+    settings.REDIS_URL = NOBODY_LISTENS
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
+
+
+def statuses(client, count, path=ROOT, **headers):
+    return Counter(client.get(path, headers=headers).status_code for _ in range(count))
+
+
+@pytest.mark.parametrize(("path", "accepted"), [(ROOT, 405), (LOGIN, 400), (REFRESH, 400)])
+def test_of_100_requests_at_once_the_limit_is_accepted(limits, path, accepted):
+    threads = 25
+    together = Barrier(threads)
+
+    def send_four_requests(_thread):
+        client = APIClient()
+        together.wait(timeout=30)
+        return [client.post(path, {}).status_code for _ in range(4)]
+
+    with ThreadPoolExecutor(threads) as pool:
+        answers = Counter(status for four in pool.map(send_four_requests, range(threads)) for status in four)
+
+    assert answers == {accepted: 10, 429: 90}
+
+
+def test_a_429_says_when_to_come_back_and_then_lets_in(api, limits):
+    with time_machine.travel(NOW, tick=False):
+        answers = [api().get(ROOT) for _ in range(11)]
+    with time_machine.travel(NOW + timedelta(seconds=59), tick=False):
+        too_early = api().get(ROOT)
+    with time_machine.travel(NOW + timedelta(seconds=60, microseconds=1), tick=False):
+        in_time = api().get(ROOT)
+
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429]
+    assert [answer.headers["RateLimit"] for answer in answers[8:]] == [
+        '"anon";r=1;t=60',
+        '"anon";r=0;t=60',
+        '"anon";r=0;t=60',
+    ]
+    assert answers[-1].headers["RateLimit-Policy"] == '"anon";q=10;w=60'
+    assert answers[-1].headers["Retry-After"] == "60"
+    assert "Retry-After" not in answers[0].headers
+    assert (too_early.status_code, too_early.headers["Retry-After"]) == (429, "1")
+    assert in_time.status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_user_has_a_limit_of_their_own_wherever_they_come_from(api, customer, stranger, limits):
+    assert statuses(api(customer), 7, ME) == {200: 5, 429: 2}
+    assert api(customer).get(ME, REMOTE_ADDR="203.0.113.9").status_code == 429
+    assert statuses(api(stranger), 5, ME) == {200: 5}
+    assert statuses(api(), 10) == {200: 10}
+
+
+def test_without_trusted_proxies_no_header_multiplies_the_limit(api, limits, settings):
+    settings.TRUSTED_PROXIES = 0
+
+    answers = Counter(
+        api().get(ROOT, headers={"X-Forwarded-For": f"203.0.113.{number}"}).status_code for number in range(40)
+    )
+
+    assert answers == {200: 10, 429: 30}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded"),
+    [(1, "{spoofed}, 203.0.113.7"), (2, "{spoofed}, 203.0.113.7, 10.0.0.1"), (1, "{spoofed}, , 203.0.113.7")],
+)
+def test_behind_proxies_only_the_address_that_they_saw_counts(api, limits, settings, proxies, forwarded):
+    settings.TRUSTED_PROXIES = proxies
+
+    answers = Counter(
+        api().get(ROOT, headers={"X-Forwarded-For": forwarded.format(spoofed=f"198.51.100.{number}")}).status_code
+        for number in range(40)
+    )
+    other = forwarded.format(spoofed="203.0.113.7").replace(", 203.0.113.7", ", 203.0.113.8")
+
+    assert answers == {200: 10, 429: 30}
+    assert statuses(api(), 11, **{"X-Forwarded-For": other}) == {200: 10, 429: 1}
+
+
+@pytest.mark.parametrize("forwarded", [None, "", "garbage", "203.0.113.7, garbage", "'; DROP TABLE", "\xff", ","])
+def test_behind_a_proxy_a_request_without_a_good_header_counts_for_its_sender(api, limits, settings, forwarded):
+    settings.TRUSTED_PROXIES = 1
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+
+    assert statuses(api(), 11, **headers) == {200: 10, 429: 1}
+    assert api().get(ROOT, headers=headers, REMOTE_ADDR="203.0.113.9").status_code == 200
+
+
+@pytest.mark.django_db
+def test_logins_are_limited_before_a_password_is_hashed(api, limits, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(views, "authenticate", lambda request, **credentials: hashed.append(credentials))
+
+    answers = [
+        api().post(LOGIN, {"username": f"user_{number}", "password": "guess"}).status_code for number in range(30)
+    ]
+
+    assert answers == [401] * 10 + [429] * 20
+    assert len(hashed) == 10
+
+
+@pytest.mark.django_db
+def test_guesses_of_ones_own_password_are_limited_too(api, customer, limits):
+    guess = {"current_password": "guess", "new_password": "staple of the horse"}
+
+    answers = [api(customer).post("/api/users/me/password/", guess).status_code for _ in range(6)]
+
+    assert answers == [400] * 5 + [429]
+
+
+@pytest.mark.django_db
+def test_without_redis_reads_and_writes_go_on(api, customer, redis_down):
+    ticket = {"title": "No sound", "description": "Since today."}
+
+    assert statuses(api(customer), 8, "/api/tickets/") == {200: 8}
+    assert statuses(api(), 12) == {200: 12}
+    assert api(customer).post("/api/tickets/", ticket).status_code == 201
+
+
+@pytest.mark.django_db
+def test_without_redis_the_doors_that_take_secrets_stay_shut(api, customer, redis_down, monkeypatch):
+    monkeypatch.setattr(views, "authenticate", None)
+    passwords = {"current_password": PASSWORD, "new_password": "staple of the horse"}
+
+    answers = [
+        api().post(LOGIN, {"username": "alice", "password": PASSWORD}),
+        api().post(REFRESH, {"refresh": "garbage"}),
+        api(customer).post("/api/users/me/password/", passwords),
+    ]
+
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(503, "2")] * 3
+    assert {answer.headers["Content-Type"] for answer in answers} == {"application/problem+json"}
+
+
+@pytest.mark.django_db
+def test_an_empty_rate_is_no_limit(api, customer, settings):
+    settings.THROTTLE_ANON_RATE = settings.THROTTLE_USER_RATE = ""
+
+    response = api().get(ROOT)
+
+    assert statuses(api(), 30) == {200: 30}
+    assert statuses(api(customer), 30, ME) == {200: 30}
+    assert "RateLimit" not in response.headers
