@@ -81,10 +81,8 @@ class PasswordForm(auth_forms.AdminPasswordChangeForm):  # type: ignore[type-arg
     user: User
 
     def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002 -- Django's signature
-        if self.cleaned_data["set_usable_password"]:
-            change_password(self.user, new_password=self.cleaned_data["password1"])
-        else:
-            super().save(commit)
+        has_password = self.cleaned_data["set_usable_password"]
+        change_password(self.user, new_password=self.cleaned_data["password1"] if has_password else None)
         return self.user
 
 

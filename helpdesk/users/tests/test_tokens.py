@@ -8,12 +8,15 @@ import time_machine
 from django.contrib.auth.hashers import identify_hasher, make_password
 from django.db import connection
 from django.utils import timezone
+from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from helpdesk.users import actions, views
+from helpdesk.users.authentication import logged_in_user_of
 from helpdesk.users.hashers import OwaspArgon2PasswordHasher
 from helpdesk.users.models import User
+from helpdesk.users.signals import tokens_revoked
 from helpdesk.users.tasks import delete_expired_tokens
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
 
@@ -206,3 +209,33 @@ def test_expired_tokens_are_forgotten_at_night(api, customer):
 
     assert deleted == 1
     assert OutstandingToken.objects.count() == 1
+
+
+def test_a_session_goes_on_through_refreshes_and_ends_with_a_logout(api, customer):
+    first = login(api).json()
+    other = AccessToken(login(api).json()["access"])
+    second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
+    tokens = [AccessToken(pair["access"]) for pair in (first, second)]
+
+    assert len({token["sid"] for token in tokens}) == 1
+    assert {logged_in_user_of(token).pk for token in tokens} == {customer.pk}
+    api().post(LOGOUT, {"refresh": second["refresh"]})
+
+    for token in tokens:
+        with pytest.raises(AuthenticationFailed):
+            logged_in_user_of(token)
+    assert logged_in_user_of(other) == customer
+
+
+def test_a_logout_and_a_new_password_are_told(api, customer):
+    revoked = []
+
+    def hear(user_id, **kwargs):
+        revoked.append(user_id)
+
+    tokens_revoked.connect(hear)
+    api().post(LOGOUT, {"refresh": login(api).json()["refresh"]})
+    actions.change_password(customer, new_password="another horse battery")
+
+    assert revoked == [customer.pk] * 2
+    tokens_revoked.disconnect(hear)
