@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from celery.schedules import crontab
 from django.utils.translation import gettext_lazy as _
@@ -105,10 +106,13 @@ CACHES = {
     },
 }
 CHANNEL_REDIS_URL = env.str("CHANNEL_REDIS_URL", default=REDIS_URL) or REDIS_URL
-CHANNEL_LAYERS = {
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [CHANNEL_REDIS_URL], "prefix": "helpdesk"},
+        "CONFIG": {
+            "hosts": [{"address": CHANNEL_REDIS_URL, "socket_timeout": 1, "socket_connect_timeout": 1}],
+            "prefix": "helpdesk:",
+        },
     },
 }
 
@@ -227,6 +231,14 @@ EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Helpdesk <helpdesk@localhost>")
 
+# Live events
+WEBSOCKET_ORIGINS = env.list("WEBSOCKET_ORIGINS", default=[])
+WEBSOCKET_WITHOUT_ORIGIN = env.bool("WEBSOCKET_WITHOUT_ORIGIN", default=True)
+WEBSOCKET_HEARTBEAT = timedelta(seconds=25)
+WEBSOCKET_AUTH_PATIENCE = timedelta(seconds=5)
+WEBSOCKET_PLAIN_AUTH_PATIENCE = timedelta(seconds=1)
+WEBSOCKET_SLOW_PATIENCE = timedelta(seconds=10)
+
 # Languages
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -243,6 +255,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"axes": {"level": "WARNING"}},
+    "loggers": {
+        "axes": {"level": "WARNING"},
+        # It logs a trace a second while Redis is down; the hub says it in a line.
+        "channels_redis": {"level": "CRITICAL"},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

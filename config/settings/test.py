@@ -16,7 +16,8 @@ THROTTLE_ANON_RATE = ""
 WORKER_NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{WORKER_NUMBER}"
 CACHES["default"]["LOCATION"] = REDIS_URL
-CHANNEL_LAYERS = {"default": CHANNEL_LAYERS["default"] | {"CONFIG": {"hosts": [REDIS_URL]}}}
+# What is published is heard in every database of a server.
+CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"helpdesk-{WORKER_NUMBER}:"
 
 # Users
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]

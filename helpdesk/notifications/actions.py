@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from django.db import connection
 from django.utils import timezone
 
+from helpdesk.core.after_commit import after_commit
 from helpdesk.core.json import dumps
 from helpdesk.notifications.frames import frame_of
 from helpdesk.notifications.models import Frame, Notification
+from helpdesk.notifications.push import Told, pusher
+from helpdesk.notifications.streams import head_of_text
 from helpdesk.tickets.audience import audience_of
 from helpdesk.tickets.models import Ticket, TicketEvent
 from helpdesk.users.models import User
@@ -21,14 +24,19 @@ NEXT_NUMBERS = """
 
 
 def fill_inboxes(event: TicketEvent) -> list[Notification]:
-    """Add an event to the stream of everybody in its audience; only the announcer may, one event after the other."""
+    """Add an event to the stream of everybody in its audience, and push it to their sockets after the commit.
+
+    Only the announcer may, one event after the other.
+    """
     ticket = Ticket.objects.select_related("created_by").filter(pk=event.ticket_id).first()
     audience = [] if ticket is None else list(audience_of(event, ticket).values_list("pk", flat=True))
     if ticket is None or not audience:
         return []
     frame = Frame.objects.create(event=event, text=dumps(frame_of(event, ticket)).decode())
+    places = next_numbers(audience)
+    after_commit(pusher.push, Told(head_of_text(frame.text), places))
     return Notification.objects.bulk_create(
-        Notification(user_id=user_id, seq=seq, frame=frame) for user_id, seq in next_numbers(audience)
+        Notification(user_id=user_id, seq=seq, frame=frame) for user_id, seq in places
     )
 
 

@@ -1,0 +1,185 @@
+"""The door to one's own live events; docs/websocket.md says what is spoken through it."""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+from channels.consumer import AsyncConsumer
+from channels.exceptions import StopConsumer
+from django.conf import settings
+from django.db import Error as DatabaseError
+from rest_framework_simplejwt.exceptions import InvalidToken
+
+from helpdesk.notifications import wire
+from helpdesk.notifications.origins import is_allowed_origin
+from helpdesk.notifications.protocol import (
+    FRAME_BYTES,
+    FRAMES_PER_MINUTE,
+    SUBPROTOCOL,
+    CloseCode,
+    Closing,
+    control_frame,
+)
+from helpdesk.notifications.sockets import Socket
+from helpdesk.users.authentication import access_token_of
+
+MINUTE = 60.0
+MOST_DIGITS = 18
+PONG = control_frame("pong")
+
+
+class NotificationConsumer(AsyncConsumer):
+    """Accepts first and refuses with a close code afterwards: Daphne turns an earlier close into a bare HTTP 403."""
+
+    # The hub listens for all sockets of the process.
+    channel_layer_alias = ""
+
+    def __init__(self) -> None:
+        self.socket: Socket | None = None
+        self.speaks_v2 = False
+        self.is_closed = False
+        self.minute_began = 0.0
+        self.frames_in_minute = 0
+        self.waiting: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)  # type: ignore[no-untyped-call]
+        except asyncio.CancelledError:
+            # The server stops.
+            await self.close(CloseCode.RESTART)
+            raise
+        finally:
+            self.leave()
+
+    async def websocket_connect(self, message: Any) -> None:
+        self.speaks_v2 = SUBPROTOCOL in self.scope["subprotocols"]
+        await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self.speaks_v2 else None})
+        await self.work_or_close(self.enter())
+
+    async def websocket_receive(self, message: Any) -> None:
+        if not self.is_closed:
+            await self.work_or_close(self.answer(message))
+
+    async def websocket_disconnect(self, message: Any) -> None:
+        raise StopConsumer
+
+    async def enter(self) -> None:
+        if not is_allowed_origin(self.scope["headers"]):
+            raise Closing(CloseCode.FORBIDDEN)
+        query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        cursor = query.get("since", [""])[0]
+        self.speaks_v2 = self.speaks_v2 or bool(cursor)
+        if "token" not in query:
+            self.waiting = asyncio.create_task(self.give_up_waiting())
+            return
+        await self.authenticate(query["token"][0])
+        if cursor:
+            self.resume(whole_number(cursor), query.get("epoch", [None])[0])
+
+    async def answer(self, message: Any) -> None:
+        """Do what a frame from the client asks for."""
+        match self.parsed(message):
+            case {"type": "ping"}:
+                await self.say(PONG)
+            case {"type": "pong"}:
+                pass
+            case {"type": "auth" | "reauth", "token": str(token)}:
+                self.speaks_v2 = True
+                await self.authenticate(token)
+            case {"type": "resume", "seq": int(seq), **rest} if seq >= 0 and isinstance(rest.get("epoch"), str | None):
+                await self.speak_v2()
+                self.resume(seq, rest.get("epoch"))
+            case _ if self.speaks_v2:
+                raise Closing(CloseCode.INVALID_FRAME)
+
+    def parsed(self, message: Any) -> dict[str, Any]:
+        """Return the client's frame, if it is one and the client keeps the limits."""
+        self.count_frame()
+        text: str | None = message.get("text")
+        if len(message.get("bytes") or (text or "").encode()) > FRAME_BYTES:
+            raise Closing(CloseCode.TOO_BIG)
+        try:
+            frame = orjson.loads(text or "")
+        except orjson.JSONDecodeError as error:
+            raise Closing(CloseCode.INVALID_FRAME) from error
+        if not isinstance(frame, dict):
+            raise Closing(CloseCode.INVALID_FRAME)
+        return frame
+
+    def count_frame(self) -> None:
+        now = time.monotonic()
+        if now - self.minute_began > MINUTE:
+            self.minute_began, self.frames_in_minute = now, 0
+        self.frames_in_minute += 1
+        if self.frames_in_minute > FRAMES_PER_MINUTE:
+            raise Closing(CloseCode.TOO_MANY_FRAMES)
+        if self.socket is not None:
+            self.socket.unanswered_pings = 0
+
+    async def authenticate(self, text: str) -> None:
+        """Open the stream of a token's user, or go on with a fresh token of the same user."""
+        try:
+            token = access_token_of(text)
+        except InvalidToken as error:
+            raise Closing(CloseCode.UNAUTHENTICATED) from error
+        if self.socket is None:
+            self.stop_waiting()
+            self.socket = Socket(self.base_send, token, close=self.close, speaks_v2=self.speaks_v2)
+            await self.socket.open()
+        else:
+            self.socket.speaks_v2 = self.speaks_v2
+            await self.socket.renew(token)
+
+    async def speak_v2(self) -> None:
+        """Turn the control frames on, for a client that sends one."""
+        if self.socket is None:
+            raise Closing(CloseCode.UNAUTHENTICATED)
+        if not self.speaks_v2:
+            self.speaks_v2 = self.socket.speaks_v2 = True
+            await self.socket.greet()
+
+    def resume(self, cursor: int, epoch: str | None) -> None:
+        """Replay beside: a long one must not keep the client's other frames waiting."""
+        if self.socket is not None:
+            self.socket.start(self.socket.resume(cursor, epoch))
+
+    async def give_up_waiting(self) -> None:
+        """Close a socket without a token; one that speaks the protocol has time to send it in its first frame."""
+        patience = settings.WEBSOCKET_AUTH_PATIENCE if self.speaks_v2 else settings.WEBSOCKET_PLAIN_AUTH_PATIENCE
+        await asyncio.sleep(patience.total_seconds())
+        await self.close(CloseCode.TIMED_OUT if self.speaks_v2 else CloseCode.UNAUTHENTICATED)
+
+    def stop_waiting(self) -> None:
+        if self.waiting is not None and self.waiting is not asyncio.current_task():
+            self.waiting.cancel()
+
+    async def work_or_close(self, work: Any) -> None:
+        try:
+            await work
+        except Closing as closing:
+            await self.close(closing.code)
+        except DatabaseError:
+            await self.close(CloseCode.RESTART)
+
+    async def say(self, text: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": text})
+
+    async def close(self, code: CloseCode) -> None:
+        if not self.is_closed:
+            self.leave()
+            await wire.close(self.base_send, code)
+
+    def leave(self) -> None:
+        self.is_closed = True
+        self.stop_waiting()
+        if self.socket is not None:
+            self.socket.leave()
+
+
+def whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise Closing(CloseCode.INVALID_FRAME)
+    return int(text)

@@ -1,0 +1,208 @@
+"""A real server and a real announcer, and clients that know nothing of either."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import jwt
+import pytest
+from django.conf import settings
+from django.db import connection
+from rest_framework_simplejwt.tokens import AccessToken
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from compose.embedded.options import ROOT
+from helpdesk.tickets.actions import ring_bell
+from helpdesk.tickets.announcer import Announcer
+from helpdesk.users.actions import issue_tokens
+
+# Long enough for a busy machine; nothing waits for it to pass but what fails.
+PATIENCE = 15
+START_SECONDS = 40
+POLL_SECONDS = 0.02
+LOOPBACK = "127.0.0.1"
+SHORT_TIMES = "config.tests.settings_with_short_times"
+
+
+def database_url():
+    """Return the address of the tests' database."""
+    known = connection.settings_dict
+    address = f"{known['HOST']}:{known['PORT'] or 5432}/{known['NAME']}"
+    return f"postgres://{known['USER']}:{known['PASSWORD']}@{address}"
+
+
+def free_port():
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def until(condition, *, seconds=PATIENCE):
+    """Wait for a condition to hold, and return it; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(POLL_SECONDS)
+    return result
+
+
+def listens(port):
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
+
+
+@contextmanager
+def running_server(log_path, *, settings_module="config.settings.test", **variables):
+    """Run Daphne on a free port; yield its process and its host with port."""
+    port = free_port()
+    command = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(port), "config.asgi:application"]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": settings_module,
+        **variables,
+    }
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        until(lambda: process.poll() is not None or listens(port), seconds=START_SECONDS)
+        assert process.poll() is None, log_path.read_text()
+        yield process, f"{LOOPBACK}:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup, django_db_blocker, tmp_path_factory):
+    """Return the host of a Daphne with the usual settings."""
+    with django_db_blocker.unblock(), running_server(tmp_path_factory.mktemp("daphne") / "log") as (_, host):
+        yield host
+
+
+@pytest.fixture(scope="session")
+def impatient_server(django_db_setup, django_db_blocker, tmp_path_factory):
+    """Return the host of a Daphne whose clients have less time."""
+    log = tmp_path_factory.mktemp("daphne") / "log"
+    with django_db_blocker.unblock(), running_server(log, settings_module=SHORT_TIMES) as (_, host):
+        yield host
+
+
+@pytest.fixture
+def announcing(transactional_db):
+    """Run the announcer beside the test."""
+    announcer = Announcer()
+    thread = threading.Thread(target=announcer.run)
+    thread.start()
+    yield announcer
+    announcer.stop()
+    ring_bell()
+    thread.join(PATIENCE)
+
+
+class Client:
+    """A websocket client that collects what it is sent."""
+
+    def __init__(self, host, *, user=None, token=None, v2=False, origin=None, headers=None, **query):
+        if user is not None:
+            token = issue_tokens(user)["access"]
+        if token is not None:
+            query["token"] = token
+        self.connection = connect(
+            f"ws://{host}/ws/notifications/?{urlencode(query)}",
+            subprotocols=["helpdesk.v2"] if v2 else None,
+            origin=origin,
+            additional_headers=headers,
+            open_timeout=PATIENCE,
+            close_timeout=1,
+            proxy=None,
+            max_queue=None,
+            compression=None,
+        )
+        self.socket = self.connection.__enter__()
+
+    def say(self, frame):
+        self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
+
+    def hear(self, timeout=PATIENCE):
+        return json.loads(self.socket.recv(timeout))
+
+    def hear_until(self, kind):
+        """Return everything up to the first frame of a type."""
+        heard = [self.hear()]
+        while heard[-1]["type"] != kind:
+            heard.append(self.hear())
+        return heard
+
+    def round_trip(self):
+        """Return what was heard before the server has answered; what it did before, it has done by then."""
+        self.say({"type": "ping"})
+        return self.hear_until("pong")[:-1]
+
+    def closing(self):
+        """Return what was still heard, and the code the server closed with."""
+        heard = []
+        try:
+            while True:
+                heard.append(self.hear())
+        except ConnectionClosed as closed:
+            return heard, closed.rcvd.code if closed.rcvd else None
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.fixture
+def client_of(server, transactional_db):
+    """Return a function that connects a client; all are closed afterwards."""
+    with ExitStack() as stack:
+
+        def connected(user=None, *, host=server, **options):
+            client = Client(host, user=user, **options)
+            stack.callback(client.close)
+            return client
+
+        yield connected
+
+
+@pytest.fixture
+def listening(client_of):
+    """Return a function that connects a client and waits until it is told everything from now on."""
+
+    def connected(user, **options):
+        client = client_of(user, **options)
+        client.round_trip()
+        return client
+
+    return connected
+
+
+@pytest.fixture
+def redis_url():
+    return settings.REDIS_URL
+
+
+@pytest.fixture
+def dead_tokens(customer):
+    """Return tokens that open nothing, by what is wrong with them."""
+    expired = AccessToken.for_user(customer)
+    expired.set_exp(lifetime=-timedelta(seconds=1))
+    foreign = jwt.encode(AccessToken.for_user(customer).payload, "another key " * 5, algorithm="HS256")
+    return {
+        "garbage": "x.y.z",
+        "refresh": issue_tokens(customer)["refresh"],
+        "expired": str(expired),
+        "foreign": foreign,
+    }
