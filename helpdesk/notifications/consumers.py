@@ -26,7 +26,8 @@ from helpdesk.notifications.sockets import Socket
 from helpdesk.users.authentication import access_token_of
 
 MINUTE = 60.0
-MOST_DIGITS = 18
+# What PostgreSQL can look for.
+MOST_SEQ = 2**63 - 1
 PONG = control_frame("pong")
 
 
@@ -56,6 +57,7 @@ class NotificationConsumer(AsyncConsumer):
 
     async def websocket_connect(self, message: Any) -> None:
         self.speaks_v2 = SUBPROTOCOL in self.scope["subprotocols"]
+        wire.close_politely(self.base_send)
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self.speaks_v2 else None})
         await self.work_or_close(self.enter())
 
@@ -89,7 +91,7 @@ class NotificationConsumer(AsyncConsumer):
             case {"type": "auth" | "reauth", "token": str(token)}:
                 self.speaks_v2 = True
                 await self.authenticate(token)
-            case {"type": "resume", "seq": int(seq), **rest} if seq >= 0 and isinstance(rest.get("epoch"), str | None):
+            case {"type": "resume", "seq": int(seq), **rest} if is_cursor(seq, rest.get("epoch")):
                 await self.speak_v2()
                 self.resume(seq, rest.get("epoch"))
             case _ if self.speaks_v2:
@@ -179,7 +181,11 @@ class NotificationConsumer(AsyncConsumer):
             self.socket.leave()
 
 
+def is_cursor(seq: int, epoch: Any) -> bool:
+    return not isinstance(seq, bool) and 0 <= seq <= MOST_SEQ and isinstance(epoch, str | None)
+
+
 def whole_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST_SEQ))):
         raise Closing(CloseCode.INVALID_FRAME)
-    return int(text)
+    return min(int(text), MOST_SEQ)

@@ -231,7 +231,7 @@ def user_or_closing(token: Token) -> User:
     try:
         return logged_in_user_of(token)
     except AuthenticationFailed as error:
-        is_gone = "user_inactive" in str(error.get_codes())
+        is_gone = isinstance(error.detail, dict) and error.detail.get("code") == "user_inactive"
         raise Closing(CloseCode.FORBIDDEN if is_gone else CloseCode.UNAUTHENTICATED) from error
 
 

@@ -20,6 +20,12 @@ def unsent_bytes(send: Send) -> int:
     return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)  # noqa: SLF001
 
 
+def close_politely(send: Send) -> None:
+    """Let the server say 1009 and 1002 when it closes by itself; it would just cut the connection."""
+    if (protocol := protocol_of(send)) is not None:
+        protocol.failByDrop = False
+
+
 async def close(send: Send, code: int) -> None:
     """Close with any code: Daphne by itself raises for those between 1001 and 2999."""
     protocol = protocol_of(send)

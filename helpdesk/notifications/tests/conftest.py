@@ -206,3 +206,15 @@ def dead_tokens(customer):
         "expired": str(expired),
         "foreign": foreign,
     }
+
+
+@pytest.fixture
+def short_lived():
+    """Return a function from a user to an access token for two seconds."""
+
+    def token_of(user):
+        token = AccessToken.for_user(user)
+        token.set_exp(lifetime=timedelta(seconds=2))
+        return str(token)
+
+    return token_of
