@@ -106,4 +106,5 @@ def environ_of(scope: HTTPScope, body: bytes) -> WSGIEnvironment:
         name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
         key = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
+    environ["CONTENT_LENGTH"] = str(len(body))  # A chunked request has none of its own, and Django would not read it.
     return environ
