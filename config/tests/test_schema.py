@@ -21,6 +21,8 @@ OPERATION_IDS = [
     "comments_create",
     "comments_list",
     "comments_retrieve",
+    "email_preferences_retrieve",
+    "email_preferences_update",
     "notifications_list",
     "notifications_read",
     "notifications_read_up_to",

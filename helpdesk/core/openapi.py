@@ -1,5 +1,6 @@
 """Documents what every operation has in common: its errors, as problem documents, and the ids in its path."""
 
+import re
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -92,6 +93,10 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 
 class ProblemAutoSchema(AutoSchema):
+    def get_summary(self) -> str | None:
+        """Return the first clause of the description, which lists of operations show."""
+        return re.split(r"[.:;]", self.get_description(), maxsplit=1)[0] or None
+
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in sorted(self.problem_statuses()):

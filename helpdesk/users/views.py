@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate, user_logged_in
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
@@ -87,6 +87,10 @@ class LogoutView(CredentialView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@extend_schema_view(
+    list=extend_schema(description="People: all of them for an agent, themselves for a customer."),
+    retrieve=extend_schema(description="One user."),
+)
 class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[User]):
     """Users: agents see everybody, a customer only themselves."""
 
