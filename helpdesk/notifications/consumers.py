@@ -26,6 +26,7 @@ from helpdesk.notifications.sockets import Socket
 from helpdesk.users.authentication import access_token_of
 
 MINUTE = 60.0
+FAREWELL_SECONDS = 0.1
 # What PostgreSQL can look for.
 MOST_SEQ = 2**63 - 1
 PONG = control_frame("pong")
@@ -49,8 +50,9 @@ class NotificationConsumer(AsyncConsumer):
         try:
             await super().__call__(scope, receive, send)  # type: ignore[no-untyped-call]
         except asyncio.CancelledError:
-            # The server stops.
+            # The server stops, and waits for this; it writes while we sleep.
             await self.close(CloseCode.RESTART)
+            await asyncio.sleep(FAREWELL_SECONDS)
             raise
         finally:
             self.leave()

@@ -20,8 +20,8 @@ from helpdesk.notifications.push import GROUP
 
 logger = logging.getLogger(__name__)
 
-PULSE_SECONDS = 2.0
-DEAF_SECONDS = 3 * PULSE_SECONDS
+PULSE_SECONDS = 0.5
+DEAF_SECONDS = 10 * PULSE_SECONDS
 RETRY_SECONDS = 1.0
 # Over which time all sockets look into the database when something may have been missed.
 SPREAD_SECONDS = 2.0

@@ -1,0 +1,161 @@
+"""Redis killed or hung, servers stopped, clients that do not read: whoever is back is told everything once."""
+
+import select
+import signal
+import socket
+import subprocess
+
+import pytest
+import redis
+
+from compose.embedded.valkey import _program
+from helpdesk.notifications.models import Notification, Stream
+from helpdesk.tickets import actions
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.models import EventSource, TicketEvent
+from helpdesk.users.actions import issue_tokens
+
+from .conftest import LOOPBACK, SHORT_TIMES, free_port, running_server, until
+
+
+def comment(ticket, agent, content="Hello"):
+    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content=content)
+
+
+def announced():
+    until(lambda: not TicketEvent.objects.unannounced().exists())
+
+
+class Valkey:
+    """A server for the channel layer alone, always on the same port."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = f"redis://{LOOPBACK}:{self.port}/0"
+
+    def start(self):
+        options = ["--port", str(self.port), "--bind", LOOPBACK, "--save", "", "--loglevel", "warning"]
+        self.process = subprocess.Popen([_program(), *options], stdout=subprocess.DEVNULL)
+        until(self.answers)
+
+    def answers(self):
+        try:
+            return redis.Redis.from_url(self.url).ping()
+        except redis.ConnectionError:
+            return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def valkey():
+    server = Valkey()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(django_db_setup, django_db_blocker, tmp_path_factory, valkey):
+    """Return the host of a Daphne that hears through this Valkey."""
+    log = tmp_path_factory.mktemp("daphne") / "log"
+    with django_db_blocker.unblock(), running_server(log, CHANNEL_REDIS_URL=valkey.url) as (_, host):
+        yield host
+
+
+@pytest.fixture
+def fragile(valkey, settings):
+    """Let also the announcer push through this Valkey."""
+    layer = settings.CHANNEL_LAYERS["default"]
+    hosts = [layer["CONFIG"]["hosts"][0] | {"address": valkey.url}]
+    settings.CHANNEL_LAYERS = {"default": layer | {"CONFIG": layer["CONFIG"] | {"hosts": hosts}}}
+    return valkey
+
+
+def test_sockets_hear_again_after_valkey_was_killed(fragile, listening, announcing, customer, agent, ticket):
+    client = listening(customer)
+
+    fragile.kill()
+    comment(ticket, agent)
+    announced()
+    newcomer = listening(customer)
+    fragile.start()
+
+    assert client.hear()["seq"] == 1
+    comment(ticket, agent)
+    assert [client.hear()["seq"], newcomer.hear()["seq"]] == [2, 2]
+
+
+def test_a_hung_valkey_holds_up_nothing(fragile, listening, announcing, customer, agent, ticket):
+    client = listening(customer)
+
+    fragile.process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(10):
+            comment(ticket, agent)
+        announced()
+    finally:
+        fragile.process.send_signal(signal.SIGCONT)
+
+    assert [client.hear()["seq"] for _ in range(10)] == list(range(1, 11))
+
+
+def test_a_server_that_stops_says_so(tmp_path, client_of, announcing, customer):
+    with running_server(tmp_path / "log", settings_module=SHORT_TIMES) as (process, host):
+        client = client_of(customer, host=host, v2=True)
+        # Daphne forgets to say goodbye when anybody has connected within the last second.
+        for _ in range(4):
+            client.hear_until("ping")
+            client.say({"type": "pong"})
+
+        process.terminate()
+
+        assert client.closing()[1] == 1012
+
+
+def told_at_once(user, ticket, agent, count, size):
+    """Fill a stream with copies of one event whose comment has so many characters."""
+    comment(ticket, agent, "x" * size)
+    announced()
+    frame = Notification.objects.get(user=user).frame
+    Notification.objects.bulk_create(Notification(user=user, seq=seq, frame=frame) for seq in range(2, count + 1))
+    Stream.objects.filter(user=user).update(last_seq=count)
+
+
+def stalled(host, token):
+    """Return a socket that asks for everything and reads nothing."""
+    name, port = host.split(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(15)
+    connection.connect((name, int(port)))
+    lines = [
+        f"GET /ws/notifications/?since=0&token={token} HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    return connection
+
+
+def is_cut(connection):
+    poll = select.poll()
+    poll.register(connection, 0)
+    return bool(poll.poll(0))
+
+
+def test_a_client_that_does_not_read_is_cut_and_resumes_to_complete(
+    impatient_server, client_of, announcing, customer, agent, ticket
+):
+    told_at_once(customer, ticket, agent, count=1_000, size=10_000)
+    slow = stalled(impatient_server, issue_tokens(customer)["access"])
+
+    until(lambda: is_cut(slow))
+
+    told = client_of(customer, since=0).hear_until("resumed")
+    assert [frame["seq"] for frame in told if "id" in frame] == list(range(1, 1_001))
