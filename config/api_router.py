@@ -8,7 +8,16 @@ from rest_framework.routers import APIRootView, SimpleRouter
 from helpdesk.emails.views import EmailPreferencesView
 from helpdesk.notifications.views import NotificationViewSet
 from helpdesk.tickets.views import CommentViewSet, TicketViewSet
-from helpdesk.users.views import LogoutView, TokenRefreshView, TokenView, UserViewSet
+from helpdesk.users.views import (
+    EmailVerificationView,
+    LogoutView,
+    PasswordResetRequestView,
+    PasswordResetView,
+    RegistrationView,
+    TokenRefreshView,
+    TokenView,
+    UserViewSet,
+)
 
 router = SimpleRouter()
 router.register("tickets", TicketViewSet, basename="ticket")
@@ -32,6 +41,10 @@ urlpatterns = [
     path("auth/token/", TokenView.as_view(), name="token"),
     path("auth/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
     path("auth/logout/", LogoutView.as_view(), name="logout"),
+    path("auth/register/", RegistrationView.as_view(), name="register"),
+    path("auth/email/verify/", EmailVerificationView.as_view(), name="email-verify"),
+    path("auth/password/reset/", PasswordResetRequestView.as_view(), name="password-reset"),
+    path("auth/password/reset/confirm/", PasswordResetView.as_view(), name="password-reset-confirm"),
     path("email-preferences/", EmailPreferencesView.as_view(), name="email-preferences"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

@@ -130,6 +130,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
     {"NAME": "helpdesk.users.password_validation.MaximumLengthValidator"},
 ]
+REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", default=True)
+PASSWORD_RESET_TIMEOUT = 60 * 60
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -157,6 +159,7 @@ REST_FRAMEWORK = {
 }
 THROTTLE_USER_RATE = env.str("THROTTLE_USER_RATE", default="100/minute")
 THROTTLE_ANON_RATE = env.str("THROTTLE_ANON_RATE", default="20/minute")
+THROTTLE_MAIL_RATE = env.str("THROTTLE_MAIL_RATE", default="5/hour")
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
@@ -211,6 +214,10 @@ CELERY_BEAT_SCHEDULE = {
     "delete-old-login-failures": {
         "task": "helpdesk.users.tasks.delete_old_login_failures",
         "schedule": crontab(hour=3, minute=27),
+    },
+    "delete-expired-registrations": {
+        "task": "helpdesk.users.tasks.delete_expired_registrations",
+        "schedule": crontab(hour=3, minute=32),
     },
     "delete-old-emails": {
         "task": "helpdesk.emails.tasks.delete_old_emails",

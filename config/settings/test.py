@@ -11,6 +11,7 @@ INSTALLED_APPS += ["django_linear_migrations"]
 ALLOWED_HOSTS = ["*"]
 THROTTLE_USER_RATE = ""
 THROTTLE_ANON_RATE = ""
+THROTTLE_MAIL_RATE = ""
 
 # Redis: each parallel worker empties a database of its own
 WORKER_NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")

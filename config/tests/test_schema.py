@@ -15,7 +15,11 @@ from helpdesk.core.errors import PROBLEM_JSON
 from helpdesk.tickets.tests.factories import TicketFactory
 
 OPERATION_IDS = [
+    "auth_email_verify",
     "auth_logout",
+    "auth_password_reset",
+    "auth_password_reset_confirm",
+    "auth_register",
     "auth_token_create",
     "auth_token_refresh",
     "comments_create",

@@ -21,7 +21,15 @@ EXAMPLES = 10
 MANY_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
 # Codes of 400 for requests that only the rows in the database make wrong: no schema can tell.
-UNFORESEEABLE = {"does_not_exist", "not_an_agent", "unique", "weak_password", "wrong_password", "too_many_words"}
+UNFORESEEABLE = {
+    "does_not_exist",
+    "not_an_agent",
+    "unique",
+    "weak_password",
+    "wrong_password",
+    "too_many_words",
+    "bad_token",
+}
 
 DOORS = "^/api/auth/"
 # Answers of one request must not flow into the next: the order of tests would decide what is sent.

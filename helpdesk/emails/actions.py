@@ -8,10 +8,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from helpdesk.emails.models import Attempt, Email, EmailState, Outcome
-from helpdesk.emails.subjects import subject_of
+from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
+from helpdesk.emails.subjects import account_subject, subject_of
 from helpdesk.tickets.audience import audience_of
 from helpdesk.tickets.models import Ticket, TicketEvent
+from helpdesk.users.models import Registration
 
 MAXIMUM_ATTEMPTS = 24
 LEASE = timedelta(seconds=90)
@@ -49,6 +50,21 @@ def queue_emails(event: TicketEvent) -> list[int]:
     # An event that is announced again by hand is not told twice.
     Email.objects.bulk_create(emails, ignore_conflicts=True)
     return list(Email.objects.pending().filter(event=event).values_list("pk", flat=True)) if emails else []
+
+
+def queue_account_email(
+    kind: EmailKind,
+    *,
+    address: str,
+    language: str,
+    registration: Registration | None = None,
+) -> int:
+    """Owe an e-mail to an address; who has it, if anybody, is looked up when it is sent. Returns the row's id."""
+    subject = account_subject(kind, language)
+    email = Email.objects.create(
+        kind=kind, address=address, language=language, subject=subject, registration=registration
+    )
+    return email.pk
 
 
 @transaction.atomic

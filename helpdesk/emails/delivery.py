@@ -11,8 +11,9 @@ from django.db import InterfaceError, OperationalError, connection
 
 from helpdesk.emails import actions
 from helpdesk.emails.messages import message_of
-from helpdesk.emails.models import Email, Unsubscription
-from helpdesk.tickets.models import Ticket
+from helpdesk.emails.models import Email, EmailKind, Unsubscription
+from helpdesk.tickets.models import Ticket, TicketEvent
+from helpdesk.users.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -25,22 +26,40 @@ def deliver(email_id: int) -> None:
     email = actions.claim(email_id)
     if email is None:
         return
-    if email.recipient is not None:
-        email.address = email.recipient.email
+    find_recipient(email)
     if reason := reason_to_withdraw(email):
         actions.withdraw(email, reason=reason)
     elif message := rendered(email):
         send(email, message)
 
 
+def find_recipient(email: Email) -> None:
+    """Look up who has the address at this moment; the answer to their request did not depend on it."""
+    if email.event is None:
+        email.recipient = User.objects.filter(email__iexact=email.address).first()
+    if email.recipient is not None:
+        # As it is written in the account: a look-alike of it may lead to somebody else.
+        email.address = email.recipient.email
+
+
 def reason_to_withdraw(email: Email) -> str:
     """Return why the recipient is not to get it at this moment; empty when they are."""
     reader = email.recipient
-    if reader is None or email.event is None:
-        return ""
-    if not reader.is_active:
+    if reader is not None and not reader.is_active:
         return "The recipient is not active."
-    if not Ticket.objects.visible_to(reader).filter(pk=email.event.ticket_id).exists():
+    match email.kind:
+        case EmailKind.REGISTRATION:
+            return "" if email.registration else "The registration has ended."
+        case EmailKind.PASSWORD_RESET:
+            return "" if reader else "Nobody has this address."
+        case _:
+            return reason_to_withdraw_news(email, reader, email.event)
+
+
+def reason_to_withdraw_news(email: Email, reader: User | None, event: TicketEvent | None) -> str:
+    if reader is None or event is None:
+        return "It has no recipient."
+    if not Ticket.objects.visible_to(reader).filter(pk=event.ticket_id).exists():
         return "The recipient may not see the ticket any more, or it was deleted."
     if Unsubscription.objects.filter(user=reader, kind=email.kind).exists():
         return "The recipient has unsubscribed."

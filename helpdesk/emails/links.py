@@ -4,11 +4,21 @@ from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from helpdesk.users.models import User
+from helpdesk.users.account_tokens import password_reset_token, registration_token
+from helpdesk.users.models import Registration, User
 
 
 def ticket_url(ticket_id: int) -> str:
     return f"{settings.SITE_URL}/tickets/{ticket_id}"
+
+
+# A fragment is sent to no server, so that the tokens get into no log.
+def confirmation_url(registration: Registration) -> str:
+    return f"{settings.SITE_URL}/verify-email#{registration_token(registration)}"
+
+
+def password_reset_url(user: User) -> str:
+    return f"{settings.SITE_URL}/reset-password#{password_reset_token(user)}"
 
 
 def unsubscribe_url(user: User, kind: str) -> str:

@@ -9,9 +9,10 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from helpdesk.emails.links import ticket_url, unsubscribe_url
-from helpdesk.emails.models import Email
+from helpdesk.emails.links import confirmation_url, password_reset_url, ticket_url, unsubscribe_url
+from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.models import Comment, EventKind, Priority, Status, Ticket, TicketEvent
+from helpdesk.users.models import Registration, User
 
 inliner = CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
 
@@ -23,7 +24,7 @@ class Letter(NamedTuple):
 
 def message_of(email: Email) -> EmailMultiAlternatives:
     """Return a message that is ready to be sent; raises when it cannot be rendered or encoded."""
-    secrets = {"unsubscribe_url": unsubscribe_url(email.recipient, email.kind)} if email.recipient else {}
+    secrets = secrets_of(email)
     letter = letter_of(email, secrets)
     message = EmailMultiAlternatives(
         subject=email.subject,
@@ -47,6 +48,20 @@ def letter_of(email: Email, secrets: dict[str, str]) -> Letter:
         html = render_to_string(f"emails/{email.kind}.html", context)
         text = render_to_string(f"emails/{email.kind}.txt", context)
     return Letter(inliner.inline(html), text.strip() + "\n")
+
+
+def secrets_of(email: Email) -> dict[str, str]:
+    """Return the links that let whoever has them act as the recipient."""
+    reader, registration = email.recipient, email.registration
+    match email.kind, reader, registration:
+        case EmailKind.REGISTRATION, None, Registration():
+            return {"confirmation_url": confirmation_url(registration)}
+        case EmailKind.PASSWORD_RESET, User(), _:
+            return {"password_reset_url": password_reset_url(reader)}
+        case _, User(), _ if email.event is not None:
+            return {"unsubscribe_url": unsubscribe_url(reader, email.kind)}
+        case _:
+            return {}
 
 
 def headers_of(email: Email, secrets: dict[str, str]) -> dict[str, str]:

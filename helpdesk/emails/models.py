@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from helpdesk.tickets.models import EventKind, TicketEvent
-from helpdesk.users.models import Language, User
+from helpdesk.users.models import Language, Registration, User
 
 SUBJECT_LENGTH = 255
 
@@ -18,6 +18,8 @@ class EmailKind(models.TextChoices):
     TICKET_CREATED = EventKind.TICKET_CREATED.value, _("New ticket")
     STATUS_CHANGED = EventKind.STATUS_CHANGED.value, _("Changed status")
     COMMENT_ADDED = EventKind.COMMENT_ADDED.value, _("New comment")
+    REGISTRATION = "registration", _("Registration")
+    PASSWORD_RESET = "password_reset", _("New password")
 
 
 class EmailState(models.TextChoices):
@@ -58,6 +60,13 @@ class Email(models.Model):
         db_index=False,
     )
     recipient = models.ForeignKey(User, models.CASCADE, verbose_name=_("recipient"), related_name="emails", null=True)
+    registration = models.ForeignKey(
+        Registration,
+        models.SET_NULL,
+        verbose_name=_("registration"),
+        related_name="+",
+        null=True,
+    )
     address = models.EmailField(_("e-mail address"))
     language = models.CharField(_("language"), max_length=5, choices=Language)
     subject = models.CharField(_("subject"), max_length=SUBJECT_LENGTH)

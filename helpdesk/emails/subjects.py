@@ -1,5 +1,9 @@
 """The subjects of e-mails, one line each; those of tickets are part of the contract, in English for everybody."""
 
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from helpdesk.emails.models import EmailKind
 from helpdesk.tickets.models import NOT_ON_ONE_LINE, EventKind, TicketEvent
 
 
@@ -18,3 +22,9 @@ def topic_of(event: TicketEvent) -> str:
             return "New Comment"
         case _:
             raise ValueError(f"No e-mail tells of {event.kind}")
+
+
+def account_subject(kind: EmailKind, language: str) -> str:
+    """Return what does not tell, at a glance at somebody's screen, whether they have an account."""
+    with translation.override(language):
+        return _("Your registration") if kind == EmailKind.REGISTRATION else _("Choose a new password")

@@ -15,6 +15,7 @@ from helpdesk.emails.links import read_unsubscription
 from helpdesk.emails.models import EmailKind, Unsubscription
 from helpdesk.emails.preferences import preferences_of, set_preferences, unsubscribe
 from helpdesk.emails.serializers import EmailPreferencesSerializer
+from helpdesk.tickets.audience import ANNOUNCED_KINDS
 from helpdesk.users.authentication import current_user
 from helpdesk.users.models import User
 
@@ -45,7 +46,7 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     """Ask, since programs follow links by themselves; unsubscribe on POST."""
     user_id, kind = read_unsubscription(token) or (None, None)
     user = User.objects.filter(pk=user_id).first()
-    if user is None or kind not in EmailKind.values:
+    if user is None or kind not in ANNOUNCED_KINDS:
         raise Http404
     if request.method == "POST":
         unsubscribe(user, kind)

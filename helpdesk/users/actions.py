@@ -2,15 +2,24 @@
 
 from typing import TypedDict
 
+from axes.utils import reset as forget_failed_logins
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from helpdesk.users.account_tokens import (
+    REGISTRATION_LIFETIME,
+    read_registration_token,
+    user_of_password_reset_token,
+)
 from helpdesk.users.authentication import SessionToken, user_of
-from helpdesk.users.models import User
-from helpdesk.users.signals import tokens_revoked, user_changed
+from helpdesk.users.models import Language, Registration, User
+from helpdesk.users.signals import password_reset_requested, registration_requested, tokens_revoked, user_changed
 
 
 class TokenPair(TypedDict):
@@ -33,6 +42,79 @@ def change_password(user: User, *, new_password: str | None) -> None:
     user.set_password(new_password)
     user.save(update_fields=["password"])
     tokens_revoked.send(User, user_id=user.pk)
+
+
+@transaction.atomic
+def register(*, username: str, email: str, password: str, name: str, language: Language) -> None:
+    """Hold the username for a day, and have the address asked whether it is theirs; ValidationError if it is taken.
+
+    It does the same for an address that somebody has already: that is told to the address alone.
+    """
+    delete_expired_registrations()
+    if any(model.objects.filter(username=username).exists() for model in (User, Registration)):
+        message = _("A user with that username already exists.")
+        raise ValidationError({"username": ValidationError(message, code="unique")})
+    registration = Registration.objects.create(
+        username=username,
+        email=email,
+        name=name,
+        language=language,
+        password=make_password(password),
+    )
+    registration_requested.send(Registration, registration=registration)
+
+
+@transaction.atomic
+def confirm_registration(token: str) -> User:
+    """Make the customer whose address the token proves; raises ValidationError for one that is not good any more."""
+    found = Registration.objects.select_for_update().filter(pk=read_registration_token(token) or 0).first()
+    if found is None or User.objects.filter(email__iexact=found.email).exists():
+        raise ValidationError({"token": bad_token()})
+    user = User(
+        username=found.username,
+        email=found.email,
+        name=found.name,
+        language=found.language,
+        password=found.password,
+    )
+    found.delete()
+    save_user(user, by=user)
+    return user
+
+
+@transaction.atomic
+def request_password_reset(*, email: str, language: str) -> None:
+    """Have a link mailed to whoever has the address; whether anybody has, nobody finds out here."""
+    password_reset_requested.send(User, email=email, language=language)
+
+
+def user_who_resets(token: str) -> User:
+    """Return the user whom a mailed token lets choose a password; raises ValidationError."""
+    user = user_of_password_reset_token(token)
+    if user is None:
+        raise ValidationError({"token": bad_token()})
+    return user
+
+
+def reset_password(token: str, *, new_password: str) -> None:
+    """Set the password and let the user in again; the token is dead from here on. Raises ValidationError."""
+    with transaction.atomic():
+        asked = user_who_resets(token)
+        # Of two with the same token, the second finds it used.
+        User.objects.select_for_update(no_key=True).get(pk=asked.pk)
+        user = user_who_resets(token)
+        change_password(user, new_password=new_password)
+    forget_failed_logins(username=user.username)
+
+
+def bad_token() -> ValidationError:
+    return ValidationError(_("The link has expired or was used already. Ask for a new one."), code="bad_token")
+
+
+def delete_expired_registrations() -> int:
+    """Let go of usernames whose registration was not confirmed in time; returns how many."""
+    expired = Registration.objects.filter(created_at__lt=timezone.now() - REGISTRATION_LIFETIME)
+    return expired.delete()[0]
 
 
 def issue_tokens(user: User) -> TokenPair:

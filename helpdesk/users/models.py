@@ -104,3 +104,25 @@ class User(AbstractBaseUser):
 
     def get_short_name(self) -> str:
         return self.get_full_name()
+
+
+class Registration(models.Model):
+    """Somebody who wants to be a customer, and has not shown yet that the address is theirs.
+
+    It holds the username whether the address is known or not: who asks cannot tell the two apart.
+    """
+
+    username = models.CharField(_("username"), max_length=150, unique=True)
+    email = models.EmailField(_("e-mail address"))
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    language = models.CharField(_("language"), max_length=5, choices=Language)
+    password = models.CharField(_("password"), max_length=128)
+    created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("registration")
+        verbose_name_plural = _("registrations")
+        indexes = [models.Index(fields=["created_at"], name="users_registration_created")]
+
+    def __str__(self) -> str:
+        return self.username

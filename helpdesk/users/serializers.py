@@ -4,12 +4,16 @@ from typing import Any
 
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from helpdesk.core.fields import TextField
 from helpdesk.users.models import Language, User
 from helpdesk.users.password_validation import MAXIMUM_PASSWORD_LENGTH
+
+# Narrower than what an administrator may choose: no two of these names look alike.
+USERNAME = r"^[A-Za-z0-9_.@+-]+$"
 
 
 class PasswordField(TextField):
@@ -63,6 +67,49 @@ class ProfileSerializer(serializers.ModelSerializer[User]):
         if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk if self.instance else None).exists():
             raise serializers.ValidationError(_("A user with that e-mail address already exists."), code="unique")
         return email
+
+
+class RegistrationSerializer(serializers.Serializer[User]):
+    username = TextField(
+        max_length=150,
+        trim_whitespace=False,
+        pattern=USERNAME,
+        validators=[
+            RegexValidator(USERNAME.replace("$", r"\Z"), _("Use letters of ASCII, digits and @ . + - _ only."))
+        ],
+    )
+    email = serializers.EmailField(max_length=254)
+    password = PasswordField()
+    name = TextField(max_length=150, allow_blank=True, default="")
+    language = serializers.ChoiceField(
+        choices=Language.choices,
+        required=False,
+        help_text="The language of the request unless given.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        person = User(username=attrs["username"], email=attrs["email"], name=attrs["name"])
+        check_password_strength("password", attrs["password"], person)
+        return attrs
+
+
+class AccountTokenSerializer(serializers.Serializer[User]):
+    token = TextField(max_length=200, help_text="From the link in the e-mail.")
+
+
+class AddressSerializer(serializers.Serializer[User]):
+    email = serializers.EmailField(max_length=254)
+
+
+class PasswordResetSerializer(AccountTokenSerializer):
+    new_password = PasswordField()
+
+
+def check_password_strength(field: str, password: str, user: User) -> None:
+    try:
+        password_validation.validate_password(password, user)
+    except ValidationError as error:
+        raise serializers.ValidationError({field: error.messages}, code="weak_password") from error
 
 
 class PasswordChangeSerializer(serializers.Serializer[User]):

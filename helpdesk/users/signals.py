@@ -2,6 +2,12 @@
 
 from django.dispatch import Signal
 
+registration_requested = Signal()
+"""Sent inside a transaction with `registration`, whose address wants a link to confirm it."""
+
+password_reset_requested = Signal()
+"""Sent inside a transaction with `email`, an address that perhaps nobody has, and `language`."""
+
 user_changed = Signal()
 """Sent inside the transaction that saved a user, with `user` and `by`, who did it."""
 

@@ -6,12 +6,20 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
+from helpdesk.users import actions
+
 
 @shared_task
 def delete_expired_tokens() -> int:
     """Forget refresh tokens that nobody could use any more; returns how many."""
     deleted, _ = OutstandingToken.objects.filter(expires_at__lt=timezone.now()).delete()
     return deleted
+
+
+@shared_task
+def delete_expired_registrations() -> int:
+    """Let go of usernames whose registration was not confirmed in time; returns how many."""
+    return actions.delete_expired_registrations()
 
 
 @shared_task

@@ -6,6 +6,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
 from django.contrib.auth import authenticate, user_logged_in
 from django.db.models import QuerySet
+from django.utils.translation import get_language_from_request
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, status, viewsets
@@ -19,15 +20,22 @@ from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
 from helpdesk.users.authentication import AccessTokenAuthentication, current_user
 from helpdesk.users.filters import UserFilter
-from helpdesk.users.models import User
+from helpdesk.users.models import Language, User
+from helpdesk.users.permissions import RegistrationIsOpen
 from helpdesk.users.serializers import (
+    AccountTokenSerializer,
+    AddressSerializer,
     CredentialsSerializer,
     PasswordChangeSerializer,
+    PasswordResetSerializer,
     ProfileSerializer,
     RefreshTokenSerializer,
+    RegistrationSerializer,
     TokenPairSerializer,
     UserSerializer,
+    check_password_strength,
 )
+from helpdesk.users.throttles import AddressThrottle
 
 
 def verified_user(request: Request, *, username: str, password: str) -> User:
@@ -85,6 +93,60 @@ class LogoutView(CredentialView):
         """Log out: revoke the refresh token."""
         actions.revoke_refresh_token(**self.valid_input())
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RegistrationView(CredentialView):
+    serializer_class = RegistrationSerializer
+    permission_classes = [AllowAny, RegistrationIsOpen]
+    throttle_classes = [CredentialThrottle, AddressThrottle]
+
+    @extend_schema(operation_id="auth_register", responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Register as a customer: an e-mail asks whether the address is yours, and the account begins when you confirm.
+
+        The answer is the same for an address that already has an account; that is told in the e-mail.
+        """
+        actions.register(**{"language": language_of(request), **self.valid_input()})
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+class EmailVerificationView(CredentialView):
+    serializer_class = AccountTokenSerializer
+
+    @extend_schema(operation_id="auth_email_verify", responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Confirm a registration with the token of the mailed link; from then on one can log in."""
+        actions.confirm_registration(**self.valid_input())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PasswordResetRequestView(CredentialView):
+    serializer_class = AddressSerializer
+    throttle_classes = [CredentialThrottle, AddressThrottle]
+
+    @extend_schema(operation_id="auth_password_reset", responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Ask for a link to choose a new password; the answer is the same whether anybody has the address or not."""
+        actions.request_password_reset(**self.valid_input(), language=language_of(request))
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+class PasswordResetView(CredentialView):
+    serializer_class = PasswordResetSerializer
+
+    @extend_schema(operation_id="auth_password_reset_confirm", responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Choose a new password with the token of the mailed link. All tokens issued before are dead."""
+        chosen = self.valid_input()
+        check_password_strength("new_password", chosen["new_password"], actions.user_who_resets(chosen["token"]))
+        actions.reset_password(**chosen)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def language_of(request: Request) -> Language:
+    """Return the language that the request asks for."""
+    code = get_language_from_request(request._request)  # noqa: SLF001 -- Django reads its own request
+    return Language(code) if code in Language.values else Language.ENGLISH
 
 
 @extend_schema_view(

@@ -1,0 +1,16 @@
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+
+class RegistrationIsOpen(BasePermission):
+    """Lets anybody register, unless REGISTRATION_OPEN is off."""
+
+    message = _("Registration is closed.")
+    code = "registration_closed"
+    denied_methods = frozenset({"POST"})
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return bool(settings.REGISTRATION_OPEN)
