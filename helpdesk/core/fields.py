@@ -13,9 +13,10 @@ from rest_framework import serializers
 MAXIMUM_ID = 2**63 - 1
 ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAXIMUM_ID}
 
-# Patterns are published in the schema: keep to what Python and ECMA-262 read alike.
+# Patterns are published in the schema, where other languages read them: what is white space differs between their \s.
+WHITE_SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NO_NUL = r"^[^\u0000]*$"
-NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+NOT_BLANK = rf"^[^\u0000]*[^\u0000{WHITE_SPACE}][^\u0000]*$"
 DIGITS = re.compile(r"[0-9]{1,19}")
 
 

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from helpdesk.core.fields import IdField, TextField
+from helpdesk.core.fields import WHITE_SPACE, IdField, TextField
 from helpdesk.tickets.models import (
     COMMENT_LENGTH,
     DESCRIPTION_LENGTH,
@@ -33,8 +33,9 @@ Row = Mapping[str, Any]
 
 PRIORITY_NAME_OF = {priority.value: priority.name.lower() for priority in Priority}
 USER_COLUMNS = ("id", "username", "name", "role")
-# What validate_one_line lets pass, in white space that is trimmed.
-ONE_LINE = r"^\s*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*\s*$"
+# What validate_one_line lets pass, within white space that is trimmed.
+NOT_IN_A_LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+ONE_LINE = rf"^[{WHITE_SPACE}]*[^{NOT_IN_A_LINE}{WHITE_SPACE}][^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*$"
 
 
 def user_columns(relation: str) -> list[str]:

@@ -1,0 +1,51 @@
+"""What input fields take is what their patterns in the schema say."""
+
+import re
+import sys
+
+import pytest
+from rest_framework.exceptions import ValidationError
+
+from helpdesk.core.fields import WHITE_SPACE, IdField, TextField
+
+CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+
+
+def is_taken(field, value):
+    try:
+        field.run_validation(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def test_white_space_is_what_is_trimmed():
+    assert re.findall(f"[{WHITE_SPACE}]", "".join(CHARACTERS)) == [char for char in CHARACTERS if not char.strip()]
+
+
+@pytest.mark.parametrize("options", [{}, {"allow_blank": True}, {"trim_whitespace": False}])
+@pytest.mark.parametrize(
+    "text", ["a", " a ", "a\nb\n", "a\0", "\0", "", " ", "\n\t", "\x1c\x85\u3000", "\ufeff", "\u200b"]
+)
+def test_a_pattern_says_which_texts_are_taken(options, text):
+    field = TextField(**options)
+
+    is_long_enough = text or "allow_blank" in options
+    assert is_taken(field, text) == bool(is_long_enough and re.search(field.pattern, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("abcde", True), ("abcdef", False), ("abcd ", True), ("abcd  ", False)]
+)
+def test_the_length_is_that_of_what_was_sent(text, expected):
+    assert is_taken(TextField(max_length=5), text) is expected
+
+
+@pytest.mark.parametrize("value", [1, 12, "12", "007", 2**63 - 1, str(2**63 - 1)])
+def test_an_id_is_an_integer_or_its_digits(value):
+    assert IdField().run_validation(value) == int(value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, True, 2**63, "", " 1", "1.0", "\u0661", "1" * 20, None, [1], b"1"])
+def test_nothing_else_is_an_id(value):
+    assert not is_taken(IdField(), value)
