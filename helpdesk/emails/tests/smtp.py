@@ -35,9 +35,11 @@ class MailServer:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 -- likewise
         message = message_from_bytes(envelope.content, policy=email.policy.default)
-        self.received.append(message)
+        with self.arrival:
+            self.received.append(message)
+            self.arrival.notify_all()
         if self.is_hanging:
-            await asyncio.sleep(5)
+            await asyncio.sleep(60)
         if self.hangs_up_after_data:
             server.transport.abort()
         if not self.data_reply.startswith("250"):
@@ -47,7 +49,10 @@ class MailServer:
             self.arrival.notify_all()
         return self.data_reply
 
-    def wait_for(self, count):
-        """Return whether so many messages were accepted within 30 seconds."""
+    def wait_for(self, *, received=0, accepted=0):
+        """Return whether so many messages were received and accepted within 60 seconds."""
         with self.arrival:
-            return self.arrival.wait_for(lambda: len(self.accepted) >= count, timeout=30)
+            return self.arrival.wait_for(
+                lambda: len(self.received) >= received and len(self.accepted) >= accepted,
+                timeout=60,
+            )

@@ -1,0 +1,168 @@
+"""Of several workers one sends an e-mail, and what none of them came for is swept up."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from helpdesk.emails import actions, delivery, tasks
+from helpdesk.emails.models import Email, EmailState
+from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_email
+from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.emails.tests.outbox import attempts, let_lease_end, outcome
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The ids of the e-mails that were passed to the workers."""
+    ids = []
+    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: ids.extend(args))
+    return ids
+
+
+def test_of_eight_workers_one_gets_an_email(transactional_db):
+    email = EmailFactory()
+    together = Barrier(8)
+
+    def claim(_):
+        try:
+            together.wait()
+            return actions.claim(email.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        claimed = [found for found in pool.map(claim, range(8)) if found]
+
+    assert [found.pk for found in claimed] == [email.pk]
+    assert outcome(email)[1] == 1
+
+
+def test_what_is_being_sent_is_left_alone_until_its_lease_ends(smtp):
+    email = EmailFactory()
+    assert actions.claim(email.pk)
+
+    send_email(email.pk)
+    assert smtp.received == []
+
+    let_lease_end()
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 2, "")
+    assert attempts() == [("pending", ""), ("sent", "")]
+
+
+def test_the_lease_is_ninety_seconds_of_the_databases_clock():
+    email = EmailFactory()
+    actions.claim(email.pk)
+
+    left = Email.objects.annotate(left=F("lease_until") - Now()).get().left
+
+    assert 85 <= left.total_seconds() <= 90
+    assert outcome(email)[1] == 1
+
+
+@pytest.mark.parametrize("state", ["bounced", "dead", "withdrawn"])
+def test_what_has_ended_is_not_claimed(state):
+    assert actions.claim(EmailFactory(state=state).pk) is None
+
+
+def test_a_worker_that_comes_back_late_marks_what_it_has_sent_but_not_what_it_has_not():
+    email = EmailFactory()
+    late = actions.claim(email.pk)
+    let_lease_end()
+    actions.claim(email.pk)
+
+    actions.postpone(late, error="451")
+    assert outcome(email) == ("pending", 2, "")
+
+    actions.mark_sent(late)
+    assert outcome(email) == ("sent", 2, "")
+
+
+def test_no_transaction_is_open_while_smtp_is_spoken_to(transactional_db, smtp, monkeypatch):
+    email = EmailFactory()
+    seen = []
+    monkeypatch.setattr(
+        delivery.EmailMultiAlternatives, "send", lambda message: seen.append(connection.in_atomic_block)
+    )
+
+    send_email(email.pk)
+
+    assert seen == [False]
+
+
+def test_a_database_that_restarts_after_the_sending_makes_no_second_message(smtp, monkeypatch):
+    email = EmailFactory()
+    mark_sent, calls = actions.mark_sent, []
+
+    def fail_twice(email):
+        calls.append(email.pk)
+        if len(calls) < 3:
+            raise OperationalError
+        mark_sent(email)
+
+    monkeypatch.setattr(actions, "mark_sent", fail_twice)
+    monkeypatch.setattr(delivery.connection, "close", lambda: None)
+    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0, 0))
+
+    send_email(email.pk)
+
+    assert outcome(email) == ("sent", 1, "")
+
+
+# The sweep
+
+
+def test_the_sweep_starts_what_is_due_and_nothing_else(started):
+    due, lost = EmailFactory(), EmailFactory(lease_until=Now() - timedelta(seconds=1), attempts=1)
+    EmailFactory(next_at=Now() + timedelta(seconds=60))
+    EmailFactory(lease_until=Now() + timedelta(seconds=60), attempts=1)
+    EmailFactory(state=EmailState.DEAD)
+
+    assert send_due_emails() == 2
+
+    assert sorted(started) == [due.pk, lost.pk]
+
+
+def test_the_sweep_delivers_what_no_task_came_for(smtp, monkeypatch):
+    email = EmailFactory()
+    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: send_email(*args))
+
+    send_due_emails()
+
+    assert outcome(email) == ("sent", 1, "")
+
+
+def test_beat_sweeps_every_fifteen_seconds(settings):
+    entry = settings.CELERY_BEAT_SCHEDULE["send-due-emails"]
+
+    assert entry == {"task": send_due_emails.name, "schedule": timedelta(seconds=15)}
+
+
+def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
+    email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS, lease_until=Now() - timedelta(seconds=1))
+
+    send_due_emails()
+
+    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "The last attempt was cut off.")
+    assert started == []
+
+
+def test_a_task_ends_before_its_lease_does():
+    assert tasks.send_email.time_limit < actions.LEASE.total_seconds()
+
+
+def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
+    EmailFactory(state=EmailState.DEAD, created_at=Now() - timedelta(days=91))
+    kept = [EmailFactory(created_at=Now() - timedelta(days=91)), EmailFactory(state=EmailState.DEAD)]
+
+    assert delete_old_emails() == 1
+
+    assert set(Email.objects.all()) == set(kept)

@@ -1,0 +1,101 @@
+"""From a comment to the mail server through real processes: the announcer and a Celery worker."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+
+import psutil
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from redis import Redis
+
+from compose.embedded.options import ROOT
+from helpdesk.emails.models import Email
+from helpdesk.tickets import actions
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.models import EventSource
+from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.users.tests.factories import UserFactory
+
+ANNOUNCER = ["manage.py", "announce_events"]
+WORKER = ["-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"]
+
+
+@pytest.fixture
+def environment(settings, smtp):
+    """What the processes need to work on this test's database, with a queue of its own and this mail server."""
+    database = connection.settings_dict
+    address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
+    broker = f"{settings.REDIS_URL.rsplit('/', 1)[0]}/15"
+    Redis.from_url(broker).flushdb()
+    return {
+        **os.environ,
+        "DATABASE_URL": address,
+        "CELERY_BROKER_URL": broker,
+        "DJANGO_SETTINGS_MODULE": "config.settings.test",
+        "EMAIL_HOST": "127.0.0.1",
+        "EMAIL_PORT": str(smtp.port),
+    }
+
+
+@contextmanager
+def running(arguments, environment):
+    """Run a process, and end it together with its children."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        with ExitStack() as stack:
+            stack.callback(process.wait)
+            for child in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+                stack.callback(kill, child)
+
+
+def kill(process):
+    if process.is_running():
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def comment(transactional_db):
+    """A comment of an agent's on a ticket that a customer opened."""
+    alice = UserFactory(username="alice")
+    agatha = UserFactory(username="agatha", agent=True)
+    ticket = TicketFactory(created_by=alice, title="Printer")
+    return actions.add_comment(Origin(agatha, EventSource.API), ticket.pk, content="It is plugged in now.")
+
+
+def test_a_comment_is_mailed_once_also_when_the_worker_is_killed_while_it_sends(comment, environment, smtp):
+    smtp.is_hanging = True
+    with running(ANNOUNCER, environment):
+        with running(WORKER, environment):
+            assert smtp.wait_for(received=1)
+        # The lease of the killed worker.
+        assert Email.objects.filter(state="pending", attempts=1, lease_until__gt=Now()).exists()
+        Email.objects.update(lease_until=Now())
+        smtp.is_hanging = False
+        with running(WORKER, environment):
+            subprocess.run(
+                [sys.executable, "-m", "celery", "-A", "config", "call", "helpdesk.emails.tasks.send_due_emails"],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            assert smtp.wait_for(accepted=1)
+
+    (message,) = smtp.accepted
+    assert message["To"] == "alice@example.com"
+    assert message["Subject"] == f"[Ticket #{comment.ticket_id}] New Comment"
+    assert "It is plugged in now." in message.get_body(("plain",)).get_content()
+    assert "It is plugged in now." in message.get_body(("html",)).get_content()
+    assert len({received["Message-ID"] for received in smtp.received}) == 1
