@@ -5,10 +5,13 @@ from typing import cast
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from helpdesk.core.pagination import NumberedPages
+from helpdesk.notifications import asyncapi
 from helpdesk.notifications.actions import mark_read, mark_read_up_to
 from helpdesk.notifications.filters import NotificationFilter
 from helpdesk.notifications.models import Notification, NotificationQuerySet
@@ -64,3 +67,14 @@ class NotificationViewSet(viewsets.GenericViewSet[Notification]):
         serializer.is_valid(raise_exception=True)
         mark_read_up_to(current_user(request), **serializer.validated_data)
         return Response({"unread": self.get_queryset().unread().count()})
+
+
+@extend_schema(exclude=True)
+class AsyncAPIView(APIView):
+    """The AsyncAPI document of the live events, open to everyone as the OpenAPI schema is."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request) -> Response:
+        return Response(asyncapi.document())

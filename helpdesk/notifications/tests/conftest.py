@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from urllib.parse import urlencode
 
+import jsonschema
 import jwt
 import pytest
 from django.conf import settings
@@ -20,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from compose.embedded.options import ROOT
+from helpdesk.notifications.asyncapi import FROM_SERVER
 from helpdesk.tickets.actions import ring_bell
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.users.actions import issue_tokens
@@ -60,9 +62,9 @@ def listens(port):
 
 
 @contextmanager
-def running_server(log_path, *, settings_module="config.settings.test", **variables):
-    """Run Daphne on a free port; yield its process and its host with port."""
-    port = free_port()
+def running_server(log_path, *, settings_module="config.settings.test", port=None, **variables):
+    """Run Daphne, on a free port if none is given; yield its process and its host with port."""
+    port = port or free_port()
     command = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(port), "config.asgi:application"]
     environment = {
         **os.environ,
@@ -137,7 +139,10 @@ class Client:
         self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
     def hear(self, timeout=PATIENCE):
-        return json.loads(self.socket.recv(timeout))
+        """Return the next frame, which is as documented."""
+        frame = json.loads(self.socket.recv(timeout))
+        jsonschema.validate(frame, FROM_SERVER[frame["type"]], format_checker=jsonschema.FormatChecker())
+        return frame
 
     def hear_until(self, kind):
         """Return everything up to the first frame of a type."""
