@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from urllib.parse import urlencode
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import jwt
 import pytest
 from django.conf import settings

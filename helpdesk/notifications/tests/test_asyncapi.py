@@ -1,6 +1,6 @@
 """The AsyncAPI document; conftest's client checks every frame that any test hears against it."""
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from helpdesk.notifications import asyncapi
