@@ -1,6 +1,7 @@
 """The people of a demo: customer_1 …, agent_1 …, all with the same password."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -12,6 +13,8 @@ from helpdesk.users.models import Language, Role, User
 PASSWORD = "testpass123"  # noqa: S105 -- public, and refused in production
 PRODUCTION_SETTINGS = "config.settings.production"
 ROWS_PER_INSERT = 2000
+# Longer than the history of their tickets.
+MEMBERSHIP = timedelta(days=200)
 
 FIRST_NAMES = {
     Language.ENGLISH: (
@@ -65,7 +68,7 @@ def users_named(names: Sequence[str]) -> dict[str, User]:
 
 
 def make_users(role: Role, numbers: Sequence[int], languages: Sequence[Language]) -> None:
-    password, now = make_password(PASSWORD), timezone.now()
+    password, joined_at = make_password(PASSWORD), timezone.now() - MEMBERSHIP
     User.objects.bulk_create(
         (
             User(
@@ -75,7 +78,7 @@ def make_users(role: Role, numbers: Sequence[int], languages: Sequence[Language]
                 role=role,
                 language=language_of(number, languages),
                 password=password,
-                date_joined=now,
+                date_joined=joined_at,
             )
             for number in numbers
         ),

@@ -1,6 +1,7 @@
 """Writes batches into the database through COPY, beside a running product."""
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 
@@ -13,14 +14,19 @@ from helpdesk.tickets.demo.batches import Batch
 from helpdesk.tickets.list_cache import outdate_lists_naming_people
 
 TABLES = "tickets_ticket, tickets_comment, tickets_ticketevent, tickets_searchdocument, tickets_searchword"
+# What one session of PostgreSQL vacuums while another one does the next.
+TABLE_GROUPS = (
+    "tickets_ticketevent",
+    "tickets_comment, tickets_searchdocument, tickets_ticket, tickets_searchword, users_user",
+)
 # They end with the transaction. A crash of the server may lose the last batches, never a part of one.
 SETTINGS = "SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE"
 # Ids that others draw meanwhile leave holes: what was drawn comes back as ranges without any.
 RESERVE_IDS = """
     SELECT min(id), max(id)
     FROM (
-        SELECT nextval(%(sequence)s) AS id, number
-        FROM generate_series(1, %(count)s) AS number
+        SELECT nextval(sequence) AS id, number
+        FROM CAST(pg_get_serial_sequence(%(table)s, 'id') AS regclass) AS sequence, generate_series(1, %(count)s) AS number
     ) AS drawn
     GROUP BY id - number
     ORDER BY min(id)
@@ -40,9 +46,7 @@ CHECK_KEYS = """
 def reserve_ids(table: str, *, count: int) -> list[int]:
     """Draw ids from the sequence of a table, in ascending order; nobody else gets them."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
-        (sequence,) = cursor.fetchone()
-        cursor.execute(RESERVE_IDS, {"sequence": sequence, "count": count})
+        cursor.execute(RESERVE_IDS, {"table": table, "count": count})
         return list(chain.from_iterable(range(first, last + 1) for first, last in cursor.fetchall()))
 
 
@@ -89,9 +93,16 @@ def empty_tables() -> None:
 
 def settle_tables() -> None:
     """Let the planner know the new rows, and the indexes take in what they keep aside; not in a transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        try:
-            cursor.execute(f"VACUUM (ANALYZE) {TABLES}, users_user")
-        finally:
-            cursor.execute("RESET statement_timeout")
+    with ThreadPoolExecutor() as threads:
+        for _group in threads.map(settle, TABLE_GROUPS):
+            pass
+
+
+def settle(tables: str) -> None:
+    """Do it on a connection of this thread's own, which is closed."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute(f"VACUUM (ANALYZE) {tables}")
+    finally:
+        connection.close()

@@ -186,6 +186,7 @@ def test_everything_has_happened_by_now_and_in_order():
 
     tickets = list(Ticket.objects.order_by("id"))
     assert [ticket.created_at for ticket in tickets] == sorted(ticket.created_at for ticket in tickets)
+    assert max(User.objects.values_list("date_joined", flat=True)) < tickets[0].created_at
     assert max(ticket.updated_at for ticket in tickets) <= timezone.now()
     assert tickets[0].created_at < timezone.now() - timedelta(days=150)
     for ticket in tickets:
