@@ -85,6 +85,8 @@ NO_FILTERS = {
     ],
     ("tickets", "search"): ["a" * 201, "\0", "printer\0", " ".join(map(str, range(1500))), "a b c d e f g h i j k"],
     ("comments", "ticket"): NO_IDS,
+    ("notifications", "after_seq"): [number for number in NO_IDS if number != "0"],
+    ("notifications", "unread"): ["1", "yes", "null", "True", "\0"],
     ("users", "role"): ["admin", "Agent", "\0"],
     ("users", "is_active"): ["1", "yes", "null", "True", "truefalse", "\0"],
     ("users", "search"): ["a" * 101, "\0"],

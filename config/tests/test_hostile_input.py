@@ -87,11 +87,21 @@ BAD_VALUES = {
     ("post", "/api/auth/token/", "password"): [1, True, None, [], {}, "", "a\0b", "a" * 129],
     ("post", "/api/auth/token/refresh/", "refresh"): [*NO_TEXTS, "a" * 2001],
     ("post", "/api/auth/logout/", "refresh"): [*NO_TEXTS, "a" * 2001],
+    ("post", "/api/auth/register/", "username"): [*NO_TEXTS, "a" * 151, "a b", "año", "a\n", " a", "\u0430dmin"],
+    ("post", "/api/auth/register/", "email"): [
+        *NO_TEXTS,
+        "a@",
+        "a b@example.com",
+        "a@example.com\nBcc: b@example.com",
+    ],
+    ("post", "/api/auth/register/", "password"): [1, True, None, [], {}, "", "a\0" * 8, "a" * 129, "password"],
+    ("patch", "/api/email-preferences/", "status_changed"): [1, 0, "true", "yes", "", None, [], {}],
 }
 GOOD_BODIES = {
     "/api/tickets/": {"title": "No sound", "description": "Since today."},
     "/api/comments/": {"content": "Hello"},
     "/api/auth/token/": {"username": "alice", "password": "guess"},
+    "/api/auth/register/": {"username": "zoe", "email": "zoe@example.com", "password": "staple of the horse"},
     "/api/users/me/password/": {"current_password": PASSWORD, "new_password": "staple of the horse"},
 }
 
