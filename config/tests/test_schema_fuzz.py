@@ -17,7 +17,7 @@ from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, Priority, Status
 from helpdesk.users.tests.factories import PASSWORD
 
-EXAMPLES = 10
+EXAMPLES = 6
 MANY_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
 # Codes of 400 for requests that only the rows in the database make wrong: no schema can tell.
