@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
@@ -12,7 +12,14 @@ from benchmarks.servers import ROOT
 COMMENTS_PER_TICKET = 5
 
 
-def fill(*, tickets: int, seed: int, database_url: str, environment: Mapping[str, str]) -> float:
+def fill(
+    *,
+    tickets: int,
+    seed: int,
+    database_url: str,
+    environment: Mapping[str, str],
+    options: Sequence[str] = (),
+) -> float:
     """Migrate and run the demo command; return the seconds that the command took."""
     _manage("migrate", "--verbosity=0", environment=environment)
     with psycopg.connect(database_url) as connection:
@@ -26,6 +33,7 @@ def fill(*, tickets: int, seed: int, database_url: str, environment: Mapping[str
         f"--tickets={tickets}",
         f"--comments-per-ticket={COMMENTS_PER_TICKET}",
         f"--seed={seed}",
+        *options,
         environment=environment,
     )
     seconds = time.perf_counter() - began_at

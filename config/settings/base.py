@@ -44,8 +44,9 @@ INSTALLED_APPS = [
     "helpdesk.core",
     "helpdesk.users",
     "helpdesk.tickets",
-    "helpdesk.emails",
+    # Before emails, whose receivers also wait for the broker.
     "helpdesk.notifications",
+    "helpdesk.emails",
 ]
 MIDDLEWARE = [
     "helpdesk.core.middleware.request_context",

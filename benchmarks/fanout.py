@@ -1,0 +1,196 @@
+"""Measures how an event reaches many sockets: python -m benchmarks.fanout --sockets 300."""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import psutil
+
+from benchmarks.data import fill
+from benchmarks.load import Address, Request, ask
+from benchmarks.servers import KINDS, ROOT, environment, running_server
+
+SEED = 1
+PASSWORD = "testpass123"
+SOCKETS_PER_USER = 10
+SETTLE_SECONDS = 3
+PATIENCE_SECONDS = 30
+LONG, LONGER = 126, 127
+LONGEST_HEAD = 4
+
+
+@dataclass
+class Heard:
+    """What all sockets have heard: seconds from an event's own time to its arrival."""
+
+    latencies: list[float] = field(default_factory=list)
+    closed: int = 0
+
+
+class Ear(asyncio.Protocol):
+    """A websocket client that does as little as possible, so that it does not measure itself."""
+
+    def __init__(self, address: Address, token: str, heard: Heard) -> None:
+        self.address, self.token, self.heard = address, token, heard
+        self.unread = b""
+        self.is_open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [
+            f"GET /ws/notifications/?token={self.token} HTTP/1.1",
+            f"Host: {self.address.host}:{self.address.port}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {key}",
+        ]
+        transport.write("\r\n".join([*lines, "", ""]).encode())  # type: ignore[attr-defined] # a Transport
+
+    def data_received(self, data: bytes) -> None:
+        arrived_at = time.time()
+        self.unread += data
+        if not self.is_open:
+            _head, end, rest = self.unread.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self.is_open, self.unread = True, rest
+        for payload in self.frames():
+            told = datetime.fromisoformat(json.loads(payload)["ts"])
+            self.heard.latencies.append(arrived_at - told.timestamp())
+
+    def frames(self) -> Iterator[bytes]:
+        """Take the whole frames off what is unread; a server's frames are not masked."""
+        while len(self.unread) >= LONGEST_HEAD:
+            size, begin = self.unread[1], 2
+            if size == LONG:
+                size, begin = int.from_bytes(self.unread[2:4]), 4
+            if size == LONGER or len(self.unread) < begin + size:
+                return
+            opcode, payload = self.unread[0] & 0x0F, self.unread[begin : begin + size]
+            self.unread = self.unread[begin + size :]
+            if opcode == 1:
+                yield payload
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.heard.closed += 1
+
+
+@dataclass(frozen=True)
+class Result:
+    deliveries: int
+    expected: int
+    latencies: list[float]
+    cpu_seconds: float
+    announcer_cpu_seconds: float
+
+
+async def listen_and_write(
+    options: argparse.Namespace,
+    *,
+    sockets: Address,
+    writes: Address,
+    server: psutil.Process,
+    announcer: psutil.Process,
+) -> Result:
+    """Open the sockets, open tickets at a steady pace, and wait until every socket has heard of every ticket."""
+    heard = Heard()
+    tokens = [await asyncio.to_thread(token_of, writes, name) for name in usernames("agent", options.sockets)]
+    author = await asyncio.to_thread(token_of, writes, "customer_1")
+    loop = asyncio.get_running_loop()
+    for number in range(options.sockets):
+        token = tokens[number // SOCKETS_PER_USER]
+        await loop.create_connection(lambda token=token: Ear(sockets, token, heard), *sockets)  # type: ignore[misc]
+    await asyncio.sleep(SETTLE_SECONDS)
+    before = cpu_of(server), cpu_of(announcer)
+    for number in range(options.events):
+        body = {"title": f"Ticket {number}", "description": "It blinks."}
+        await asyncio.to_thread(ask, writes, Request("POST", "/api/tickets/", author, body, 201))
+        await asyncio.sleep(options.interval)
+    expected = options.events * options.sockets
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(heard.latencies) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 -- it counts
+        await asyncio.sleep(0.05)
+    after = cpu_of(server), cpu_of(announcer)
+    return Result(len(heard.latencies), expected, sorted(heard.latencies), after[0] - before[0], after[1] - before[1])
+
+
+def usernames(role: str, sockets: int) -> list[str]:
+    return [f"{role}_{number + 1}" for number in range(users_for(sockets))]
+
+
+def users_for(sockets: int) -> int:
+    return -(-sockets // SOCKETS_PER_USER)
+
+
+def token_of(address: Address, username: str) -> str:
+    body = {"username": username, "password": PASSWORD}
+    return str(ask(address, Request("POST", "/api/auth/token/", body=body))["access"])
+
+
+def cpu_of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@contextmanager
+def running_announcer() -> Iterator[psutil.Process]:
+    command = [sys.executable, "manage.py", "announce_events"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(KINDS["daphne"]), stderr=subprocess.DEVNULL)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def report(options: argparse.Namespace, result: Result) -> Iterator[str]:
+    def milliseconds_at(share: float) -> float:
+        return result.latencies[min(len(result.latencies) - 1, int(len(result.latencies) * share))] * 1000
+
+    lost = result.expected - result.deliveries
+    yield "| sockets | events | lost | CPU of a delivery, ms | announcer, ms an event | p50, ms | p99, ms | max, ms |"
+    yield "|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield (
+        f"| {options.sockets} | {options.events} | {lost} | {result.cpu_seconds / result.deliveries * 1000:.3f} "
+        f"| {result.announcer_cpu_seconds / options.events * 1000:.1f} "
+        f"| {milliseconds_at(0.5):.0f} | {milliseconds_at(0.99):.0f} | {milliseconds_at(1):.0f} |"
+    )
+
+
+def main() -> None:
+    options = read_options()
+    if not (database_url := os.environ.get("DATABASE_URL", "")):
+        sys.exit("DATABASE_URL is not set: `python -m compose.embedded run -- python -m benchmarks.fanout` sets it.")
+    kind = KINDS["daphne"]
+    agents = f"--agents={users_for(options.sockets)}"
+    fill(tickets=1, seed=SEED, database_url=database_url, environment=environment(kind), options=[agents])
+    with running_server(kind) as (pid, sockets), running_server(kind) as (_, writes), running_announcer() as announcer:
+        server = psutil.Process(pid)
+        result = asyncio.run(
+            listen_and_write(options, sockets=sockets, writes=writes, server=server, announcer=announcer)
+        )
+    if not result.deliveries:
+        sys.exit("Nothing was heard.")
+    print(*report(options, result), sep="\n")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fanout", description=__doc__)
+    parser.add_argument("--sockets", type=int, default=300, help="of agents with ten each")
+    parser.add_argument("--events", type=int, default=50, help="new tickets, one after the other")
+    parser.add_argument("--interval", type=float, default=0.1, help="seconds between two")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
