@@ -68,7 +68,7 @@ class Command(BaseCommand):
         seed = secrets.randbelow(MAXIMUM_SEED) if options["seed"] is None else options["seed"]
         self.stdout.write(f"--seed={seed} makes the same tickets again.")
         numbers = {name: options[name] for name in ("tickets", "comments_per_ticket")}
-        rows = Counter(users=len(people.customers) + len(people.agents))
+        rows = Counter[str]()
         try:
             with progress("tickets", total=options["tickets"], stream=self.stdout) as advance:
                 for batch in generate(people, seed=seed, **numbers):
