@@ -118,7 +118,7 @@ def word_of(lexeme: bytes) -> str:
 
 
 def document_row(ticket_id: int, words: Iterable[Lexemes]) -> bytes:
-    """Return a document with each of the words once, in the order of their bytes, which PostgreSQL relies on."""
+    """Return a document with each of the words once, sorted by their bytes, so that PostgreSQL need not do it."""
     lexemes = sorted(frozenset().union(*words))
     vector = b"".join(lexemes)
     return DOCUMENT_START.pack(2, 8, ticket_id, 4 + len(vector), len(lexemes)) + vector
