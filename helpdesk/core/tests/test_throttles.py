@@ -173,3 +173,9 @@ def test_an_empty_rate_is_no_limit(api, customer, settings):
     assert statuses(api(), 30) == {200: 30}
     assert statuses(api(customer), 30, ME) == {200: 30}
     assert "RateLimit" not in response.headers
+
+
+def test_requests_without_a_token_count_also_where_one_is_needed(api, limits):
+    answers = Counter(api().get("/api/tickets/").status_code for _ in range(12))
+
+    assert answers == {401: 10, 429: 2}
