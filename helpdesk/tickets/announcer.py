@@ -89,8 +89,9 @@ def becomes_leader() -> bool:
 
 def wait_for_bell() -> None:
     """Return when somebody has committed an event, or a second has passed."""
-    for _bell in connection.connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-        return
+    with connection.wrap_database_errors:
+        for _bell in connection.connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+            return
 
 
 def announce_one_by_one(events: list[TicketEvent]) -> None:
