@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -68,7 +69,7 @@ def users_named(names: Sequence[str]) -> dict[str, User]:
 
 
 def make_users(role: Role, numbers: Sequence[int], languages: Sequence[Language]) -> None:
-    password, joined_at = make_password(PASSWORD), timezone.now() - MEMBERSHIP
+    password, joined_at = hashed_password(), timezone.now() - MEMBERSHIP
     User.objects.bulk_create(
         (
             User(
@@ -85,6 +86,12 @@ def make_users(role: Role, numbers: Sequence[int], languages: Sequence[Language]
         batch_size=ROWS_PER_INSERT,
         ignore_conflicts=True,
     )
+
+
+@cache
+def hashed_password() -> str:
+    """Return the hash that all demo users share; each one would take as long as some hundred tickets."""
+    return make_password(PASSWORD)
 
 
 def language_of(number: int, languages: Sequence[Language]) -> Language:

@@ -112,25 +112,19 @@ class BatchInTheMaking:
         self.documents.append(rows.document_row(ticket_id, story.words))
 
     def add_creation(self, ticket_id: int, story: Story, at: Moment) -> None:
-        self.people.add(story.customer.id)
-        creation = rows.creation(first_values(story.title, story.first_priority))
         actor = story.customer.id
-        self.events.append(rows.event_row(next(self.uuids), ticket_id=ticket_id, actor=actor, at=at, change=creation))
+        self.people.add(actor)
+        creation = rows.creation(first_values(story.title, story.first_priority))
+        self.events.append(rows.event_row(next(self.uuids), ticket_id, actor, creation, at))
 
     def add_changes(self, ticket_id: int, step: Step, at: Moment) -> None:
-        actor = step.actor.id
         for change in step.changes:
-            uuid, row_end = next(self.uuids), rows.change(*change)
-            self.events.append(rows.event_row(uuid, ticket_id=ticket_id, actor=actor, at=at, change=row_end))
+            self.events.append(rows.event_row(next(self.uuids), ticket_id, step.actor.id, rows.change(*change), at))
 
     def add_comment(self, ticket_id: int, author: int, content: str, at: Moment) -> None:
         comment_id = next(self.comment_ids)
-        self.comments.append(
-            rows.comment_row(comment_id, ticket_id=ticket_id, author=author, content=content, created_at=at)
-        )
-        self.events.append(
-            rows.comment_event_row(next(self.uuids), ticket_id=ticket_id, actor=author, comment_id=comment_id, at=at)
-        )
+        self.comments.append(rows.comment_row(comment_id, ticket_id, author, content, at))
+        self.events.append(rows.comment_event_row(next(self.uuids), ticket_id, author, comment_id, at))
 
     def done(self, new_words: set[Lexemes]) -> Batch:
         tables = {

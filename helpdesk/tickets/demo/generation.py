@@ -1,17 +1,18 @@
-"""Fills a helpdesk: while the database takes in one batch, the next one is made."""
+"""Fills a helpdesk: while the database takes in some batches, the next one is made."""
 
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from django.utils import timezone
 
 from helpdesk.core.json import dumps
+from helpdesk.tickets import search
 from helpdesk.tickets.actions import recorded
 from helpdesk.tickets.demo.batches import Batch, Batches, Cast
 from helpdesk.tickets.demo.loading import load, reserve_ids
 from helpdesk.tickets.demo.moments import moment_of
+from helpdesk.tickets.demo.sessions import results, sessions
 from helpdesk.tickets.demo.stories import Person
 from helpdesk.tickets.demo.texts import filling, texts_in
 from helpdesk.users.demo import demo_users, language_of
@@ -19,6 +20,7 @@ from helpdesk.users.models import Language, Role, User
 
 # Small enough that neither memory nor the locks of a batch are felt, large enough that its commit is not.
 ROWS_PER_BATCH = 6000
+BATCHES_AHEAD = 2
 THREAD_SWITCH_SECONDS = 0.0005
 
 
@@ -43,7 +45,7 @@ def people(users: Sequence[User], languages: Sequence[Language]) -> list[Person]
 
 
 def generate(cast: Cast, *, tickets: int, comments_per_ticket: int, seed: int) -> Iterator[Batch]:
-    """Write that many tickets with their comments, history and words; yields each batch after its commit."""
+    """Write that many tickets with their comments, history and words; yields the batches after their commits."""
     batches = Batches(
         cast,
         tickets=tickets,
@@ -51,19 +53,26 @@ def generate(cast: Cast, *, tickets: int, comments_per_ticket: int, seed: int) -
         seed=seed,
         now=moment_of(timezone.now()),
     )
-    with quick_thread_switches(), ThreadPoolExecutor(max_workers=1) as background:
-        coming: Future[Batch] | None = None
-        for size in batch_sizes(tickets, size=max(1, ROWS_PER_BATCH // (1 + comments_per_ticket))):
-            made, coming = coming, background.submit(batches.make, *ids_for(size, comments_per_ticket))
-            if made:
-                yield loaded(made.result())
-        if coming:
-            yield loaded(coming.result())
+    sizes = batch_sizes(tickets, size=max(1, ROWS_PER_BATCH // (1 + comments_per_ticket)))
+    with quick_thread_switches(), sessions() as soon:
+        loads = (soon(load, made_batch(batches, size)) for size in sizes)
+        yield from results(loads, ahead=BATCHES_AHEAD)
+
+
+def made_batch(batches: Batches, tickets: int) -> Batch:
+    batch = batches.make(
+        ticket_ids=reserve_ids("tickets_ticket", count=tickets),
+        comment_ids=reserve_ids("tickets_comment", count=tickets * batches.comments_per_ticket),
+    )
+    if batch.words:
+        # Beforehand, since of two batches that have a word the second one may be written first.
+        search.learn_words(batch.words)
+    return batch
 
 
 @contextmanager
 def quick_thread_switches() -> Iterator[None]:
-    """Let the thread that talks to the database go on at once when it answers; by default it waits 5 ms each time."""
+    """Let a thread go on as soon as the database answers it; by default it waits 5 ms for the others."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     try:
@@ -72,19 +81,7 @@ def quick_thread_switches() -> Iterator[None]:
         sys.setswitchinterval(interval)
 
 
-def loaded(batch: Batch) -> Batch:
-    load(batch)
-    return batch
-
-
 def batch_sizes(total: int, *, size: int) -> Iterator[int]:
     while total > 0:
         yield min(size, total)
         total -= size
-
-
-def ids_for(tickets: int, comments_per_ticket: int) -> tuple[list[int], list[int]]:
-    return (
-        reserve_ids("tickets_ticket", count=tickets),
-        reserve_ids("tickets_comment", count=tickets * comments_per_ticket),
-    )

@@ -1,16 +1,15 @@
 """Writes batches into the database through COPY, beside a running product."""
 
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 
 from django.core.management import CommandError
 from django.db import connection, transaction
 
-from helpdesk.tickets import search
 from helpdesk.tickets.demo import rows
 from helpdesk.tickets.demo.batches import Batch
+from helpdesk.tickets.demo.sessions import sessions
 from helpdesk.tickets.list_cache import outdate_lists_naming_people
 
 TABLES = "tickets_ticket, tickets_comment, tickets_ticketevent, tickets_searchdocument, tickets_searchword"
@@ -51,7 +50,7 @@ def reserve_ids(table: str, *, count: int) -> list[int]:
 
 
 @transaction.atomic
-def load(batch: Batch) -> None:
+def load(batch: Batch) -> Batch:
     """Write a batch, all of it or nothing, and outdate the cached lists."""
     with connection.cursor() as cursor:
         cursor.execute(SETTINGS)
@@ -60,9 +59,8 @@ def load(batch: Batch) -> None:
         copy(f"tickets_comment ({rows.COMMENT_COLUMNS})", batch.comments)
         copy(f"tickets_ticketevent ({rows.EVENT_COLUMNS})", batch.events)
         copy(f"tickets_searchdocument ({rows.DOCUMENT_COLUMNS})", batch.documents)
-    if batch.words:
-        search.learn_words(batch.words)
     outdate_lists_naming_people()
+    return batch
 
 
 @contextmanager
@@ -93,16 +91,12 @@ def empty_tables() -> None:
 
 def settle_tables() -> None:
     """Let the planner know the new rows, and the indexes take in what they keep aside; not in a transaction."""
-    with ThreadPoolExecutor() as threads:
-        for _group in threads.map(settle, TABLE_GROUPS):
-            pass
+    with sessions() as soon:
+        for vacuumed in [soon(vacuum, tables) for tables in TABLE_GROUPS]:
+            vacuumed.result()
 
 
-def settle(tables: str) -> None:
-    """Do it on a connection of this thread's own, which is closed."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SET statement_timeout = 0")
-            cursor.execute(f"VACUUM (ANALYZE) {tables}")
-    finally:
-        connection.close()
+def vacuum(tables: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute(f"VACUUM (ANALYZE) {tables}")

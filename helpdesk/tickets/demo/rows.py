@@ -54,8 +54,8 @@ def json(value: bytes | None) -> bytes:
 STATUSES = {status: text(status.value) for status in Status}
 KINDS = {kind: text(EventSource.COMMAND) + text(kind.value) for kind in EventKind}
 EVENT_START = struct.Struct(">hi16siqiqiqiq")
-COMMENT_EVENT_END = struct.Struct(">iqii")
 COMMENT_ADDED = KINDS[EventKind.COMMENT_ADDED]
+COMMENT_EVENT = struct.Struct(f">hi16siqiqiqiq{len(COMMENT_ADDED)}siqii")
 DOCUMENT_START = struct.Struct(">hiqii")
 
 
@@ -82,17 +82,19 @@ def ticket_row(
     return start + b"".join(ends)
 
 
-def comment_row(comment_id: int, *, ticket_id: int, author: int, content: str, created_at: Moment) -> bytes:
+def comment_row(comment_id: int, ticket_id: int, author: int, content: str, at: Moment) -> bytes:
     encoded = content.encode()
-    return COMMENT_START.pack(5, 8, comment_id, 8, ticket_id, 8, author, 8, created_at, len(encoded)) + encoded
+    return COMMENT_START.pack(5, 8, comment_id, 8, ticket_id, 8, author, 8, at, len(encoded)) + encoded
 
 
-def comment_event_row(uuid: bytes, *, ticket_id: int, actor: int, comment_id: int, at: Moment) -> bytes:
-    start = EVENT_START.pack(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at)
-    return start + COMMENT_ADDED + COMMENT_EVENT_END.pack(8, comment_id, -1, -1)
+def comment_event_row(uuid: bytes, ticket_id: int, actor: int, comment_id: int, at: Moment) -> bytes:
+    return COMMENT_EVENT.pack(
+        *(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at),
+        *(COMMENT_ADDED, 8, comment_id, -1, -1),
+    )
 
 
-def event_row(uuid: bytes, *, ticket_id: int, actor: int, at: Moment, change: bytes) -> bytes:
+def event_row(uuid: bytes, ticket_id: int, actor: int, change: bytes, at: Moment) -> bytes:
     """Return an event without a comment; it counts as announced, so that nobody is told."""
     return EVENT_START.pack(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at) + change
 

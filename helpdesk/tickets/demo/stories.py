@@ -101,7 +101,7 @@ class Story:
 
     def written(self, template: Template) -> str:
         self.words.append(template.words)
-        return template.text.format_map(self.fillings)
+        return template.text.format_map(self.fillings) if template.has_slots else template.text
 
     def take_up(self, fate: Status) -> None:
         """Let the agents sort the new ticket: its priority, who cares for it, and that they have begun."""

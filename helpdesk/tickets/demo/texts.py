@@ -24,10 +24,11 @@ Block = dict[str, str]
 
 
 class Template(NamedTuple):
-    """A text with {slots}, and the words that a search finds in the rest of it."""
+    """A text, perhaps with {slots}, and the words that a search finds in the rest of it."""
 
     text: str
     words: Lexemes
+    has_slots: bool
 
 
 class Filling(NamedTuple):
@@ -119,7 +120,7 @@ def slots(text: str) -> dict[str, list[Filling]]:
 
 
 def template(text: str) -> Template:
-    return Template(text, lexemes_of(words_in(SLOT.sub(" ", text))))
+    return Template(text, lexemes_of(words_in(SLOT.sub(" ", text))), has_slots=SLOT.search(text) is not None)
 
 
 def filling(text: str) -> Filling:

@@ -75,8 +75,8 @@ class Command(BaseCommand):
                     rows.update(batch.counts)
                     advance(batch.counts["tickets"])
         except KeyboardInterrupt:
-            written = f"{rows['tickets']:,} of {options['tickets']:,} tickets are written"
-            raise CommandError(f"Stopped: {written}, with all that belongs to them.") from None
+            written = f"at least {rows['tickets']:,} of {options['tickets']:,} tickets are written"
+            raise CommandError(f"Stopped: {written}, each with all that belongs to it.") from None
         return rows
 
 
