@@ -2,16 +2,17 @@
 
 import random
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
+from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome, Unsubscription
 from helpdesk.emails.subjects import account_subject, subject_of
-from helpdesk.tickets.audience import audience_of
-from helpdesk.tickets.models import Ticket, TicketEvent
+from helpdesk.tickets.audience import occasions_in
+from helpdesk.tickets.models import TicketEvent
 from helpdesk.users.models import Registration
 
 MAXIMUM_ATTEMPTS = 24
@@ -30,12 +31,11 @@ CLAIM = """
 """
 
 
-def queue_emails(event: TicketEvent) -> list[int]:
-    """Owe an e-mail to everybody in an event's audience who wants this kind; return the ids of the new rows."""
-    ticket = Ticket.objects.filter(pk=event.ticket_id).first()
-    if ticket is None:
-        return []
-    readers = audience_of(event, ticket).exclude(unsubscriptions__kind=event.kind)
+def queue_emails(events: Sequence[TicketEvent]) -> list[int]:
+    """Owe an e-mail to everybody in the events' audience who wants its kind; return the ids of the new rows."""
+    occasions = occasions_in(events)
+    readers = {reader for occasion in occasions for reader in occasion.audience}
+    unwanted = set(Unsubscription.objects.filter(user__in=readers).values_list("user_id", "kind"))
     emails = [
         Email(
             kind=event.kind,
@@ -45,11 +45,13 @@ def queue_emails(event: TicketEvent) -> list[int]:
             language=reader.language,
             subject=subject_of(event),
         )
-        for reader in readers
+        for event, _ticket, audience in occasions
+        for reader in audience
+        if (reader.pk, event.kind) not in unwanted
     ]
     # An event that is announced again by hand is not told twice.
     Email.objects.bulk_create(emails, ignore_conflicts=True)
-    return list(Email.objects.pending().filter(event=event).values_list("pk", flat=True)) if emails else []
+    return list(Email.objects.pending().filter(event__in=events).values_list("pk", flat=True)) if emails else []
 
 
 def queue_account_email(

@@ -7,17 +7,17 @@ from django.dispatch import receiver
 from helpdesk.core.after_commit import after_commit
 from helpdesk.emails.actions import queue_account_email, queue_emails
 from helpdesk.emails.models import EmailKind
-from helpdesk.emails.tasks import start_sending
+from helpdesk.emails.tasks import sending
 from helpdesk.tickets.models import TicketEvent
-from helpdesk.tickets.signals import ticket_event_announced
+from helpdesk.tickets.signals import ticket_events_announced
 from helpdesk.users.models import Registration
 from helpdesk.users.signals import password_reset_requested, registration_requested
 
 
-@receiver(ticket_event_announced)
-def owe_emails(*, event: TicketEvent, **kwargs: Any) -> None:
-    if email_ids := queue_emails(event):
-        after_commit(start_sending, email_ids)
+@receiver(ticket_events_announced)
+def owe_emails(*, events: list[TicketEvent], **kwargs: Any) -> None:
+    if email_ids := queue_emails(events):
+        after_commit(sending.give, email_ids)
 
 
 @receiver(registration_requested)
@@ -28,10 +28,10 @@ def owe_confirmation(*, registration: Registration, **kwargs: Any) -> None:
         language=registration.language,
         registration=registration,
     )
-    after_commit(start_sending, [email_id])
+    after_commit(sending.give, [email_id])
 
 
 @receiver(password_reset_requested)
 def owe_password_link(*, email: str, language: str, **kwargs: Any) -> None:
     email_id = queue_account_email(EmailKind.PASSWORD_RESET, address=email, language=language)
-    after_commit(start_sending, [email_id])
+    after_commit(sending.give, [email_id])

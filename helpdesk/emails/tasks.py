@@ -1,12 +1,16 @@
 """What the Celery worker does for the outbox. A task that is lost costs some seconds: the row is the truth."""
 
-from collections.abc import Iterable
+import logging
 
 from celery import shared_task
+from kombu.exceptions import OperationalError as BrokerError
 
+from helpdesk.core.background import Background
 from helpdesk.emails import actions
 from helpdesk.emails.delivery import deliver
 from helpdesk.emails.models import Email
+
+logger = logging.getLogger(__name__)
 
 LONGEST_DELIVERY_SECONDS = 60
 ROWS_PER_SWEEP = 1_000
@@ -20,11 +24,18 @@ def send_email(email_id: int) -> None:
 
 
 @shared_task
+def send_emails(email_ids: list[int]) -> None:
+    """Hand e-mails out, so that the workers share them."""
+    for email_id in email_ids:
+        send_email.apply_async((email_id,), retry=False)
+
+
+@shared_task
 def send_due_emails() -> int:
     """Sweep: start what is due, whatever became of the task that should have; returns how many."""
     actions.bury_lost()
     email_ids = list(Email.objects.due().values_list("pk", flat=True)[:ROWS_PER_SWEEP])
-    start_sending(email_ids)
+    send_emails(email_ids)
     return len(email_ids)
 
 
@@ -34,7 +45,14 @@ def delete_old_emails() -> int:
     return actions.delete_old()
 
 
-def start_sending(email_ids: Iterable[int]) -> None:
-    """Pass e-mails to the workers; raises when the broker does not answer, and the sweep tries again."""
-    for email_id in email_ids:
-        send_email.apply_async((email_id,), retry=False)
+def hand_over(batches: list[list[int]]) -> None:
+    """Pass e-mails to the workers in one message; when the broker does not answer, the sweep finds them."""
+    email_ids = [email_id for batch in batches for email_id in batch]
+    try:
+        send_emails.apply_async((email_ids,), retry=False)
+    except BrokerError as error:
+        logger.warning("The broker does not answer: %d e-mails wait for the sweep (%s)", len(email_ids), error)
+
+
+sending: Background[list[int]] = Background(hand_over, name="sending")
+"""Is given the ids of e-mails that were committed; whoever gives them does not wait for the broker."""

@@ -1,6 +1,7 @@
 """What can happen to a user's stream of notifications."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from django.db import connection
 from django.utils import timezone
@@ -11,39 +12,61 @@ from helpdesk.notifications.frames import frame_of
 from helpdesk.notifications.models import Frame, Notification
 from helpdesk.notifications.push import Told, pusher
 from helpdesk.notifications.streams import head_of_text
-from helpdesk.tickets.audience import audience_of
-from helpdesk.tickets.models import Ticket, TicketEvent
+from helpdesk.tickets.audience import occasions_in
+from helpdesk.tickets.models import Comment, TicketEvent
 from helpdesk.users.models import User
 
-NEXT_NUMBERS = """
+TAKE_NUMBERS = """
     INSERT INTO notifications_stream AS stream (user_id, epoch, last_seq)
-    SELECT id, gen_random_uuid(), 1 FROM unnest(%s::bigint[]) AS id ORDER BY id
-    ON CONFLICT (user_id) DO UPDATE SET last_seq = stream.last_seq + 1
+    SELECT user_id, gen_random_uuid(), amount FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (user_id, amount)
+    ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET last_seq = stream.last_seq + excluded.last_seq
     RETURNING user_id, last_seq
 """
 
 
-def fill_inboxes(event: TicketEvent) -> list[Notification]:
-    """Add an event to the stream of everybody in its audience, and push it to their sockets after the commit.
+def fill_inboxes(events: Sequence[TicketEvent]) -> None:
+    """Add events to the streams of everybody in their audience, and push them to their sockets after the commit.
 
-    Only the announcer may, one event after the other.
+    Only the announcer may, in the order in which the events are to be told.
     """
-    ticket = Ticket.objects.select_related("created_by").filter(pk=event.ticket_id).first()
-    audience = [] if ticket is None else list(audience_of(event, ticket).values_list("pk", flat=True))
-    if ticket is None or not audience:
-        return []
-    frame = Frame.objects.create(event=event, text=dumps(frame_of(event, ticket)).decode())
-    places = next_numbers(audience)
-    after_commit(pusher.push, Told(head_of_text(frame.text), places))
-    return Notification.objects.bulk_create(
-        Notification(user_id=user_id, seq=seq, frame=frame) for user_id, seq in places
+    occasions = occasions_in(events)
+    if not occasions:
+        return
+    comments = Comment.objects.select_related("author").in_bulk([event.comment_id for event, *_ in occasions])
+    frames = Frame.objects.bulk_create(
+        Frame(event=event, text=dumps(frame_of(event, ticket, comments.get(event.comment_id or 0))).decode())
+        for event, ticket, _audience in occasions
     )
+    places = number([[user.pk for user in occasion.audience] for occasion in occasions])
+    Notification.objects.bulk_create(
+        Notification(user_id=user_id, seq=seq, frame=frame)
+        for frame, places_of_frame in zip(frames, places, strict=True)
+        for user_id, seq in places_of_frame
+    )
+    for frame, places_of_frame in zip(frames, places, strict=True):
+        after_commit(pusher.give, Told(head_of_text(frame.text), places_of_frame))
 
 
-def next_numbers(user_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Take each user's next number; the rows stay locked, so that numbers become visible in order."""
+def number(audiences: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:
+    """Return, for each event's audience of user ids, each user with their next number."""
+    amounts = Counter(user_id for audience in audiences for user_id in audience)
+    last = {user_id: end - amounts[user_id] for user_id, end in take_numbers(amounts)}
+    places = []
+    for audience in audiences:
+        for user_id in audience:
+            last[user_id] += 1
+        places.append([(user_id, last[user_id]) for user_id in audience])
+    return places
+
+
+def take_numbers(amounts: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Take so many of each user's next numbers, and return the last of them.
+
+    The streams stay locked until the commit, so that numbers become visible in order.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(NEXT_NUMBERS, [list(user_ids)])
+        cursor.execute(TAKE_NUMBERS, [list(amounts.keys()), list(amounts.values())])
         return list(cursor.fetchall())
 
 

@@ -9,9 +9,9 @@ from helpdesk.tickets.models import Comment, EventKind, Status, Ticket, TicketEv
 PROTOCOL_VERSION = 2
 
 
-def frame_of(event: TicketEvent, ticket: Ticket) -> dict[str, Any]:
+def frame_of(event: TicketEvent, ticket: Ticket, comment: Comment | None) -> dict[str, Any]:
     """Return what everybody in the event's audience is told; `seq` is each recipient's own and comes on top."""
-    return body_of(event, ticket) | head_of(event)
+    return body_of(event, ticket, comment) | head_of(event)
 
 
 def withdrawn(event: TicketEvent) -> dict[str, Any]:
@@ -23,16 +23,16 @@ def head_of(event: TicketEvent) -> dict[str, Any]:
     return {"v": PROTOCOL_VERSION, "id": str(event.uuid), "ts": event.created_at}
 
 
-def body_of(event: TicketEvent, ticket: Ticket) -> dict[str, Any]:
-    match event.kind:
-        case EventKind.TICKET_CREATED:
+def body_of(event: TicketEvent, ticket: Ticket, comment: Comment | None) -> dict[str, Any]:
+    match event.kind, comment:
+        case EventKind.TICKET_CREATED, None:
             return created(event, ticket)
-        case EventKind.STATUS_CHANGED:
+        case EventKind.STATUS_CHANGED, None:
             return status_changed(event, ticket)
-        case EventKind.COMMENT_ADDED:
-            return comment_added(event, ticket)
+        case EventKind.COMMENT_ADDED, Comment():
+            return comment_added(ticket, comment)
         case _:
-            raise ValueError(f"Nobody is told of {event.kind}")
+            raise ValueError(f"Nobody can be told of {event}")
 
 
 def created(event: TicketEvent, ticket: Ticket) -> dict[str, Any]:
@@ -61,8 +61,7 @@ def status_changed(event: TicketEvent, ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def comment_added(event: TicketEvent, ticket: Ticket) -> dict[str, Any]:
-    comment = Comment.objects.select_related("author").get(pk=event.comment_id or 0)
+def comment_added(ticket: Ticket, comment: Comment) -> dict[str, Any]:
     return {
         "type": "comment_added",
         "ticket": {"id": ticket.pk, "title": ticket.title},

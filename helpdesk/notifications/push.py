@@ -2,19 +2,16 @@
 
 import asyncio
 import logging
-import threading
-from collections import deque
 from typing import Any, NamedTuple
 
 from channels.layers import get_channel_layer
 
+from helpdesk.core.background import Background
 from helpdesk.core.redis import RedisError
 
 logger = logging.getLogger(__name__)
 
 GROUP = "sockets"
-MOST_WAITING = 10_000
-MOST_AT_ONCE = 100
 
 
 class Told(NamedTuple):
@@ -30,46 +27,28 @@ class Changed(NamedTuple):
     user_id: int
 
 
-class Pusher:
-    """Publishes from a thread of its own, so that neither a request nor the announcer ever waits for Redis.
+News = Told | Changed
 
-    What waits while Redis does not answer is bounded: the oldest is dropped, and the sockets read it from PostgreSQL.
-    """
+
+class Publisher:
+    """Keeps one event loop, and with it one connection, for all that it publishes."""
 
     def __init__(self) -> None:
-        self.waiting: deque[Told | Changed] = deque(maxlen=MOST_WAITING)
-        self.bell = threading.Event()
-        self.starting = threading.Lock()
-        self.thread: threading.Thread | None = None
+        self.runner = asyncio.Runner()
 
-    def push(self, news: Told | Changed) -> None:
-        self.waiting.append(news)
-        self.bell.set()
-        with self.starting:
-            if self.thread is None or not self.thread.is_alive():
-                self.thread = threading.Thread(target=self.run, name="pusher", daemon=True)
-                self.thread.start()
-
-    def run(self) -> None:
-        with asyncio.Runner() as runner:
-            while self.bell.wait():
-                self.bell.clear()
-                runner.run(self.publish())
-
-    async def publish(self) -> None:
-        """Publish what waits, many at once; one that Redis does not take is dropped."""
-        while news := [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_AT_ONCE))]:
-            try:
-                await get_channel_layer().group_send(GROUP, message_of(news))
-            except (RedisError, OSError) as error:
-                logger.warning("Redis does not answer: the sockets hear of %d later (%s)", len(news), error)
+    def publish(self, news: list[News]) -> None:
+        """Publish all of it at once; what Redis does not take is dropped, and the sockets read it from PostgreSQL."""
+        try:
+            self.runner.run(get_channel_layer().group_send(GROUP, message_of(news)))
+        except (RedisError, OSError) as error:
+            logger.warning("Redis does not answer: the sockets hear of %d later (%s)", len(news), error)
 
 
-def message_of(news: list[Told | Changed]) -> dict[str, Any]:
+def message_of(news: list[News]) -> dict[str, Any]:
     return {
         "told": [one for one in news if isinstance(one, Told)],
         "changed": [one.user_id for one in news if isinstance(one, Changed)],
     }
 
 
-pusher = Pusher()
+pusher: Background[News] = Background(Publisher().publish, name="pusher")

@@ -8,21 +8,21 @@ from helpdesk.core.after_commit import after_commit
 from helpdesk.notifications.actions import fill_inboxes
 from helpdesk.notifications.push import Changed, pusher
 from helpdesk.tickets.models import TicketEvent
-from helpdesk.tickets.signals import ticket_event_announced
+from helpdesk.tickets.signals import ticket_events_announced
 from helpdesk.users.models import User
 from helpdesk.users.signals import tokens_revoked, user_changed
 
 
-@receiver(ticket_event_announced)
-def tell_audience(*, event: TicketEvent, **kwargs: Any) -> None:
-    fill_inboxes(event)
+@receiver(ticket_events_announced)
+def tell_audience(*, events: list[TicketEvent], **kwargs: Any) -> None:
+    fill_inboxes(events)
 
 
 @receiver(user_changed)
 def check_sockets_of_changed_user(*, user: User, **kwargs: Any) -> None:
-    after_commit(pusher.push, Changed(user.pk))
+    after_commit(pusher.give, Changed(user.pk))
 
 
 @receiver(tokens_revoked)
 def check_sockets_with_revoked_tokens(*, user_id: int, **kwargs: Any) -> None:
-    after_commit(pusher.push, Changed(user_id))
+    after_commit(pusher.give, Changed(user_id))

@@ -16,7 +16,7 @@ from helpdesk.core.redis import RedisError
 from helpdesk.core.versioned_cache import outdate
 from helpdesk.tickets.list_cache import PEOPLE, scopes_with_tickets_of
 from helpdesk.tickets.models import BELL, Ticket, TicketEvent
-from helpdesk.tickets.signals import ticket_event_announced
+from helpdesk.tickets.signals import ticket_events_announced
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +103,7 @@ def announce_together(events: list[TicketEvent]) -> bool:
     """Let the receivers write their rows and note that they did, in one transaction; False when one of them failed."""
     try:
         with transaction.atomic():
-            for event in events:
-                ticket_event_announced.send(TicketEvent, event=event)
+            ticket_events_announced.send(TicketEvent, events=events)
             TicketEvent.objects.filter(pk__in=[event.pk for event in events]).update(announced_at=timezone.now())
     except (OperationalError, InterfaceError):
         raise

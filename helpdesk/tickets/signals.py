@@ -2,8 +2,9 @@
 
 from django.dispatch import Signal
 
-ticket_event_announced = Signal()
-"""Sent by the announcer with `event`, a committed TicketEvent: every one, once, in order.
+ticket_events_announced = Signal()
+"""Sent by the announcer with `events`, a list of committed TicketEvents: every one, once, in order.
 
-Receivers run inside the announcer's transaction: they write rows, and leave the rest for after_commit.
+Receivers run inside the announcer's transaction: they write rows, with a number of queries that does not grow with
+that of the events, and leave the rest for after_commit.
 """

@@ -9,6 +9,7 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
+from helpdesk.emails import receivers
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
 from helpdesk.users import actions
@@ -27,7 +28,7 @@ NEW_PASSWORD = "another horse entirely"
 
 @pytest.fixture(autouse=True)
 def send_at_once(monkeypatch):
-    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: send_email(*args))
+    monkeypatch.setattr(receivers.sending, "give", lambda email_ids: [send_email(email_id) for email_id in email_ids])
 
 
 def token_in(letter):

@@ -2,9 +2,10 @@
 
 import pytest
 from django.db import IntegrityError, transaction
+from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.emails import actions as email_actions
-from helpdesk.emails import receivers
+from helpdesk.emails import receivers, tasks
 from helpdesk.emails.models import Email, Unsubscription
 from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.tickets import actions
@@ -101,7 +102,7 @@ def test_an_event_that_is_announced_twice_is_mailed_once(announce, customer, age
     announce()
     TicketEvent.objects.update(announced_at=None)
 
-    email_actions.queue_emails(TicketEvent.objects.get())
+    email_actions.queue_emails([TicketEvent.objects.get()])
 
     assert Email.objects.count() == 1
 
@@ -138,7 +139,7 @@ def test_workers_are_told_after_the_commit(
     announce, customer, agent, superuser, monkeypatch, django_capture_on_commit_callbacks
 ):
     started = []
-    monkeypatch.setattr(receivers, "start_sending", started.extend)
+    monkeypatch.setattr(receivers.sending, "give", started.extend)
     actions.create_ticket(by(customer), title="T", description="D")
 
     with django_capture_on_commit_callbacks() as callbacks:
@@ -150,17 +151,30 @@ def test_workers_are_told_after_the_commit(
     assert sorted(started) == sorted(Email.objects.values_list("pk", flat=True))
 
 
-def test_a_broker_that_is_down_keeps_no_event_from_being_announced(
-    announce, customer, agent, monkeypatch, django_capture_on_commit_callbacks
+def test_a_broker_that_is_down_is_told_nothing_and_the_sweep_finds_the_emails(
+    announce, customer, agent, monkeypatch, caplog
 ):
-    def refuse(email_ids):
-        raise ConnectionRefusedError
+    def refuse(*args, **options):
+        raise BrokerError("refused")
 
-    monkeypatch.setattr(receivers, "start_sending", refuse)
+    monkeypatch.setattr(tasks.send_emails, "apply_async", refuse)
     actions.create_ticket(by(customer), title="T", description="D")
+    announce()
 
-    with django_capture_on_commit_callbacks(execute=True):
-        announce()
+    tasks.hand_over([[email.pk] for email in Email.objects.all()])
 
-    assert not TicketEvent.objects.unannounced().exists()
+    assert "1 e-mails wait for the sweep (refused)" in caplog.text
     assert Email.objects.due().count() == 1
+
+
+def test_many_events_are_queued_with_as_many_queries_as_one(announce, customer, agent, django_assert_num_queries):
+    tickets = [actions.create_ticket(by(customer), title="T", description="D") for _ in range(3)]
+    for ticket in tickets:
+        actions.add_comment(by(agent), ticket.pk, content="Hello")
+
+    events = list(TicketEvent.objects.order_by("pk"))
+
+    with django_assert_num_queries(5):
+        email_actions.queue_emails(events)
+
+    assert Email.objects.count() == 6

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from helpdesk.notifications.actions import fill_inboxes
 from helpdesk.notifications.models import Notification
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
@@ -98,6 +99,23 @@ def test_creator_and_assignee_are_told_of_a_comment_as_the_contract_says(announc
     assert inbox(customer) == [told]
     assert inbox(agent) == [told]
     assert inbox(superuser) == []
+
+
+def test_many_events_are_told_in_order_with_as_many_queries_as_one(inbox, customer, agent, django_assert_num_queries):
+    tickets = [actions.create_ticket(by(customer), title="T", description="D") for _ in range(3)]
+    for ticket in tickets:
+        actions.add_comment(by(agent), ticket.pk, content="Hello")
+    events = list(TicketEvent.objects.order_by("pk"))
+
+    with django_assert_num_queries(6):
+        fill_inboxes(events)
+
+    assert [(told["seq"], told["id"]) for told in inbox(agent, "?after_seq=0")] == [
+        (number, str(event.uuid)) for number, event in enumerate(events[:3], start=1)
+    ]
+    assert [(told["seq"], told["id"]) for told in inbox(customer, "?after_seq=0")] == [
+        (number, str(event.uuid)) for number, event in enumerate(events[3:], start=1)
+    ]
 
 
 @pytest.mark.parametrize("author", ["customer", "agent"])

@@ -14,17 +14,17 @@ from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer, becomes_leader
 from helpdesk.tickets.list_cache import AGENTS, PEOPLE
 from helpdesk.tickets.models import EventSource, TicketEvent
-from helpdesk.tickets.signals import ticket_event_announced
+from helpdesk.tickets.signals import ticket_events_announced
 from helpdesk.tickets.tests.factories import TicketFactory
 
 
 @contextmanager
 def listening(receiver):
-    ticket_event_announced.connect(receiver)
+    ticket_events_announced.connect(receiver)
     try:
         yield
     finally:
-        ticket_event_announced.disconnect(receiver)
+        ticket_events_announced.disconnect(receiver)
 
 
 def comment_on(ticket, content="Hello"):
@@ -38,8 +38,8 @@ def test_events_are_announced_once_in_order_and_marked(ticket, monkeypatch):
         comment_on(ticket)
     heard = []
 
-    def hear(event, **kwargs):
-        heard.append(event.pk)
+    def hear(events, **kwargs):
+        heard.extend(event.pk for event in events)
 
     with listening(hear):
         Announcer().announce_all()
@@ -56,10 +56,10 @@ def test_an_event_whose_receiver_fails_waits_and_keeps_no_other(ticket, caplog):
     poison = TicketEvent.objects.order_by("pk")[1].pk
     heard = []
 
-    def hear(event, **kwargs):
-        if event.pk == poison:
+    def hear(events, **kwargs):
+        if poison in {event.pk for event in events}:
             raise ValueError("cannot read this")
-        heard.append(event.pk)
+        heard.extend(event.pk for event in events)
 
     with listening(hear):
         Announcer().announce_all()
@@ -73,7 +73,7 @@ def test_an_event_whose_receiver_fails_waits_and_keeps_no_other(ticket, caplog):
 def test_what_a_receiver_wrote_is_rolled_back_with_a_failed_announcement(ticket):
     comment_on(ticket)
 
-    def write_and_fail(event, **kwargs):
+    def write_and_fail(**kwargs):
         TicketFactory(title="Written by a receiver")
         raise ValueError
 
