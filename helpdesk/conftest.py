@@ -6,6 +6,7 @@ from django.test import TestCase
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import RefreshToken
 
+from helpdesk.core.redis import circuit
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.tests.factories import UserFactory
 
@@ -34,6 +35,7 @@ def api():
 @pytest.fixture(autouse=True)
 def empty_cache():
     cache.clear()
+    circuit.close()
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def answers_postgresql() -> bool:
 
 def answers_redis() -> bool:
     try:
-        return bool(redis.connection().ping())
+        with redis.connection() as client:
+            return bool(client.ping())
     except redis.RedisError:
         return False

@@ -34,7 +34,8 @@ class RequestThrottle(BaseThrottle):
         if limit is None:
             return True
         try:
-            return self.is_within(limit, policy, who, request)
+            with redis.circuit.closed():
+                return self.is_within(limit, policy, who, request)
         except redis.RedisError:
             logger.warning("Redis does not answer: the limit %s is not counted", policy)
             return self.without_redis()

@@ -35,7 +35,8 @@ def cached(key: str, *, scopes: Sequence[str], lifetime: timedelta, compute: Cal
         return stored
     value = compute()
     try:
-        redis.connection().set(value_key(key), stamp + value, ex=lifetime)
+        with redis.connection() as client:
+            client.set(value_key(key), stamp + value, ex=lifetime)
     except RedisError as error:
         logger.warning("Redis does not answer: %s is not stored (%s)", key, error)
     return value
@@ -43,13 +44,15 @@ def cached(key: str, *, scopes: Sequence[str], lifetime: timedelta, compute: Cal
 
 def outdate(*scopes: str) -> None:
     """Give the scopes new versions; call it after the commit."""
-    redis.connection().mset({version_key(scope): os.urandom(TOKEN_BYTES) for scope in scopes})
+    with redis.connection() as client:
+        client.mset({version_key(scope): os.urandom(TOKEN_BYTES) for scope in scopes})
 
 
 def read(key: str, scopes: Sequence[str]) -> tuple[bytes, bytes | None]:
     """Return the present stamp, and the stored value if it bears it."""
     version_keys = [version_key(scope) for scope in scopes]
-    *versions, stored = cast("list[bytes | None]", redis.connection().mget([*version_keys, value_key(key)]))
+    with redis.connection() as client:
+        *versions, stored = cast("list[bytes | None]", client.mget([*version_keys, value_key(key)]))
     if None in versions:
         return begin(version_keys), None
     stamp = b"".join(version for version in versions if version)
@@ -58,11 +61,11 @@ def read(key: str, scopes: Sequence[str]) -> tuple[bytes, bytes | None]:
 
 def begin(version_keys: Sequence[str]) -> bytes:
     """Give a version to the scopes that have none, and return the stamp."""
-    pipeline = redis.connection().pipeline(transaction=True)
-    for name in version_keys:
-        pipeline.set(name, os.urandom(TOKEN_BYTES), nx=True)
-    pipeline.mget(version_keys)
-    return b"".join(pipeline.execute()[-1])
+    with redis.connection() as client, client.pipeline(transaction=True) as pipeline:
+        for name in version_keys:
+            pipeline.set(name, os.urandom(TOKEN_BYTES), nx=True)
+        pipeline.mget(version_keys)
+        return b"".join(pipeline.execute()[-1])
 
 
 def version_key(scope: str) -> str:

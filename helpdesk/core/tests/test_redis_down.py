@@ -1,7 +1,13 @@
 """Without Redis nothing is cached and nothing fails."""
 
+import socket
+import time
+from contextlib import suppress
+
 import pytest
 
+from helpdesk.core.redis import circuit
+from helpdesk.core.throttles import limiter
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
 
@@ -33,3 +39,41 @@ def test_writes_still_answer_and_are_recorded(api, agent, customer, redis_down):
 
     assert [created.status_code, commented.status_code, changed.status_code] == [201, 201, 200]
     assert TicketEvent.objects.count() == 3
+
+
+@pytest.fixture
+def hung_redis(settings):
+    """A server that accepts connections and never answers; yield its listener."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        address = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
+        settings.THROTTLE_USER_RATE = "100/minute"
+        limiter.cache_clear()
+        yield listener
+        limiter.cache_clear()
+
+
+def times_asked(listener):
+    """Return how often somebody has connected since the last time."""
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            count += 1
+    return count
+
+
+def test_a_redis_that_hangs_is_waited_for_once_in_a_while_only(api, customer, hung_redis, monkeypatch):
+    alice = api(customer)
+
+    statuses = [alice.post("/api/tickets/", {"title": "T", "description": "D"}).status_code for _ in range(2)]
+    statuses += [alice.get("/api/tickets/").status_code]
+
+    assert statuses == [201, 201, 200]
+    assert times_asked(hung_redis) == 1
+
+    after_the_pause = circuit.open_until
+    monkeypatch.setattr(time, "monotonic", lambda: after_the_pause)
+    assert alice.get("/api/tickets/").status_code == 200
+    assert times_asked(hung_redis) == 1
