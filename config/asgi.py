@@ -1,5 +1,7 @@
 """One port for both protocols: HTTP goes to the WSGI stack in a bounded thread pool, websockets to Channels."""
 
+import sys
+
 from channels.routing import ProtocolTypeRouter, URLRouter
 
 from config.http_threads import HTTPThreads
@@ -10,9 +12,14 @@ HTTP_THREADS = 8
 # After config.wsgi, which loads the applications: consumers import models.
 from config.websocket import websocket_urlpatterns  # noqa: E402
 
+http = HTTPThreads(wsgi_application, threads=HTTP_THREADS)
+if reactor := sys.modules.get("twisted.internet.reactor"):
+    # It is Daphne's, which serves us.
+    http.drain_before_shutdown(reactor)
+
 application = ProtocolTypeRouter(
     {
-        "http": HTTPThreads(wsgi_application, threads=HTTP_THREADS),
+        "http": http,
         "websocket": URLRouter(websocket_urlpatterns),
     },
 )

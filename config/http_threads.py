@@ -2,6 +2,9 @@
 
 A crossing between the event loop and a thread costs as much as the server itself, so an answer crosses once, whole;
 only one that comes in several chunks is sent chunk by chunk.
+
+Daphne cuts the requests in flight when it stops. Here they are answered first, and nothing is begun any more: a
+request that gets no answer, or 503, has changed nothing.
 """
 
 import asyncio
@@ -9,12 +12,27 @@ import io
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from asgiref.typing import HTTPScope
+from twisted.internet import defer
 
 Event = dict[str, Any]
+
+DRAIN_SECONDS = 2.0
+POLL_SECONDS = 0.01
+# The server writes meanwhile.
+FAREWELL_SECONDS = 0.1
+REFUSAL: list[Event] = [
+    {
+        "type": "http.response.start",
+        "status": 503,
+        "headers": [(b"content-length", b"0"), (b"retry-after", b"2"), (b"connection", b"close")],
+    },
+    {"type": "http.response.body", "body": b""},
+]
 
 
 class HTTPThreads:
@@ -23,6 +41,8 @@ class HTTPThreads:
     def __init__(self, application: WSGIApplication, *, threads: int) -> None:
         self.application = application
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="http")
+        self.in_flight = 0
+        self.is_draining = False
 
     async def __call__(
         self,
@@ -33,8 +53,40 @@ class HTTPThreads:
         loop = asyncio.get_running_loop()
         environ = environ_of(scope, await body_from(receive))
         answer = Answer(lambda event: asyncio.run_coroutine_threadsafe(send(event), loop).result())
-        for event in await loop.run_in_executor(self.executor, answer.make, self.application, environ):
-            await send(event)
+        if self.is_draining:
+            for event in REFUSAL:
+                await send(event)
+            return
+        self.in_flight += 1
+        try:
+            made = loop.run_in_executor(self.executor, answer.make, self.application, environ)
+            for event in await although_cancelled(made):
+                await send(event)
+        finally:
+            self.in_flight -= 1
+
+    async def drain(self) -> None:
+        """Begin nothing any more, and return when what is in flight has been answered, or DRAIN_SECONDS have passed."""
+        self.is_draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self.in_flight:  # noqa: ASYNC110 -- an event would cost every request something
+                    await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(FAREWELL_SECONDS)
+
+    def drain_before_shutdown(self, reactor: Any) -> None:
+        """Have Daphne's reactor drain first when it is told to stop."""
+        reactor.addSystemEventTrigger(
+            "before", "shutdown", lambda: defer.Deferred.fromFuture(asyncio.ensure_future(self.drain()))
+        )
+
+
+async def although_cancelled(made: asyncio.Future[list[Event]]) -> list[Event]:
+    """Return a result also when a server that stops cancels us meanwhile: a thread cannot be called back."""
+    try:
+        return await asyncio.shield(made)
+    except asyncio.CancelledError:
+        return await made
 
 
 class Answer:

@@ -1,7 +1,11 @@
 """What the WSGI stack is asked, and how its answers leave."""
 
+import asyncio
+import threading
+
 import pytest
 
+from config import http_threads
 from config.http_threads import HTTPThreads
 
 SCOPE = {
@@ -103,3 +107,76 @@ async def test_an_error_in_the_application_is_the_servers_to_report(events_of):
 
     with pytest.raises(ZeroDivisionError):
         await events_of(application)
+
+
+class Slow:
+    """A WSGI application that answers when it may."""
+
+    def __init__(self):
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def __call__(self, environ, start_response):
+        self.is_asked.set()
+        assert self.may_answer.wait(10)
+        start_response("200 OK", [])
+        return [b"done"]
+
+
+@pytest.fixture
+def slow():
+    application = Slow()
+    yield application
+    application.may_answer.set()
+
+
+def requested(threads):
+    """Return a task that answers SCOPE, and what it sends."""
+    sent = []
+
+    async def receive():
+        return {"body": b""}
+
+    async def send(event):
+        sent.append(event)
+
+    return asyncio.create_task(threads(SCOPE, receive, send)), sent
+
+
+async def test_a_server_that_stops_answers_what_is_in_flight_although_it_cancels_it(slow):
+    threads = HTTPThreads(slow, threads=1)
+    request, sent = requested(threads)
+    await asyncio.to_thread(slow.is_asked.wait, 10)
+
+    draining = asyncio.create_task(threads.drain())
+    request.cancel()
+    await asyncio.sleep(0)
+    assert not draining.done()
+    slow.may_answer.set()
+    await draining
+
+    assert [event.get("status", event.get("body")) for event in sent] == [200, b"done"]
+
+
+async def test_a_server_that_stops_begins_nothing(slow):
+    threads = HTTPThreads(slow, threads=1)
+    await threads.drain()
+
+    request, sent = requested(threads)
+    await request
+
+    assert sent[0]["status"] == 503
+    assert dict(sent[0]["headers"])[b"retry-after"] == b"2"
+    assert not slow.is_asked.is_set()
+
+
+async def test_what_hangs_keeps_no_server_from_stopping(slow, monkeypatch):
+    monkeypatch.setattr(http_threads, "DRAIN_SECONDS", 0.05)
+    threads = HTTPThreads(slow, threads=1)
+    request, sent = requested(threads)
+    await asyncio.to_thread(slow.is_asked.wait, 10)
+
+    await threads.drain()
+
+    assert sent == []
+    slow.may_answer.set()
+    await request
