@@ -6,6 +6,7 @@ heard costs a second, the time between two looks.
 """
 
 import logging
+import time
 from threading import Event
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 from helpdesk.core.redis import RedisError
 from helpdesk.core.versioned_cache import outdate
 from helpdesk.tickets.list_cache import PEOPLE, scopes_with_tickets_of
-from helpdesk.tickets.models import BELL, Ticket, TicketEvent
+from helpdesk.tickets.models import BELL, Ticket, TicketEvent, TicketEventQuerySet
 from helpdesk.tickets.signals import ticket_events_announced
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 LEADER_LOCK = 0x48454C50
 BATCH_SIZE = 200
 POLL_SECONDS = 1.0
+RETRY_SECONDS = 30.0
 
 
 class Announcer:
@@ -33,6 +35,8 @@ class Announcer:
         self.stopped = Event()
         # Writes that nobody announced may have met a Redis that did not answer, and left old pages there.
         self.scopes_to_outdate = {PEOPLE}
+        self.failed: set[int] = set()
+        self.retry_at = 0.0
 
     def stop(self, *_: Any) -> None:
         self.stopped.set()
@@ -57,13 +61,19 @@ class Announcer:
             wait_for_bell()
 
     def announce_all(self) -> None:
-        """Announce what is there; what a receiver fails on is left for the next look, and holds nothing else up."""
+        """Announce what is there; what a receiver fails on is tried again every RETRY_SECONDS, and holds nothing up."""
+        if time.monotonic() >= self.retry_at:
+            self.failed.clear()
+            self.retry_at = time.monotonic() + RETRY_SECONDS
         last_id = 0
-        while events := list(TicketEvent.objects.unannounced().filter(pk__gt=last_id)[:BATCH_SIZE]):
+        while events := list(self.unannounced().filter(pk__gt=last_id)[:BATCH_SIZE]):
             last_id = events[-1].pk
             if not announce_together(events):
-                announce_one_by_one(events)
+                self.failed |= {event.pk for event in events if not announce_together([event])}
             self.scopes_to_outdate |= scopes_of(events)
+
+    def unannounced(self) -> TicketEventQuerySet:
+        return TicketEvent.objects.unannounced().exclude(pk__in=self.failed)
 
     def outdate_lists(self) -> None:
         """Outdate what the writers have outdated themselves, if Redis answered them."""
@@ -92,11 +102,6 @@ def wait_for_bell() -> None:
     with connection.wrap_database_errors:
         for _bell in connection.connection.notifies(timeout=POLL_SECONDS, stop_after=1):
             return
-
-
-def announce_one_by_one(events: list[TicketEvent]) -> None:
-    for event in events:
-        announce_together([event])
 
 
 def announce_together(events: list[TicketEvent]) -> bool:

@@ -50,7 +50,7 @@ def test_events_are_announced_once_in_order_and_marked(ticket, monkeypatch):
 
 
 @pytest.mark.django_db
-def test_an_event_whose_receiver_fails_waits_and_keeps_no_other(ticket, caplog):
+def test_an_event_whose_receiver_fails_waits_for_the_next_try_and_keeps_no_other(ticket, caplog, monkeypatch):
     for _ in range(3):
         comment_on(ticket)
     poison = TicketEvent.objects.order_by("pk")[1].pk
@@ -61,12 +61,21 @@ def test_an_event_whose_receiver_fails_waits_and_keeps_no_other(ticket, caplog):
             raise ValueError("cannot read this")
         heard.extend(event.pk for event in events)
 
+    worker = Announcer()
     with listening(hear):
-        Announcer().announce_all()
+        worker.announce_all()
+        worker.announce_all()
 
     assert set(heard) == set(TicketEvent.objects.exclude(pk=poison).values_list("pk", flat=True))
     assert list(TicketEvent.objects.unannounced().values_list("pk", flat=True)) == [poison]
-    assert "cannot read this" in caplog.text
+    assert caplog.text.count("Not announced") == 2  # together with the others, and alone
+
+    poison = None
+    monkeypatch.setattr(time, "monotonic", lambda: worker.retry_at)
+    with listening(hear):
+        worker.announce_all()
+
+    assert not TicketEvent.objects.unannounced().exists()
 
 
 @pytest.mark.django_db
