@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -16,8 +17,6 @@ from helpdesk.tickets.models import TicketEvent
 from helpdesk.users.models import Registration
 
 MAXIMUM_ATTEMPTS = 24
-LEASE = timedelta(seconds=90)
-FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 RETENTION = timedelta(days=90)
 
@@ -72,7 +71,7 @@ def queue_account_email(
 @transaction.atomic
 def claim(email_id: int) -> Email | None:
     """Lease a due e-mail to the caller, who is alone to send it until the lease ends; None when it is not to be had."""
-    rows = Email.objects.raw(CLAIM, {"id": email_id, "lease": LEASE, "maximum": MAXIMUM_ATTEMPTS})
+    rows = Email.objects.raw(CLAIM, {"id": email_id, "lease": settings.EMAIL_LEASE, "maximum": MAXIMUM_ATTEMPTS})
     for email in rows:
         Attempt.objects.create(email=email)
         return email
@@ -119,8 +118,8 @@ def postpone(email: Email, *, error: str) -> None:
 
 
 def wait_after(attempts: int) -> timedelta:
-    """Return 15 s, doubled by each attempt up to an hour, less up to a quarter so that not all come at once."""
-    longest: timedelta = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
+    """Return the first wait, doubled by each attempt up to an hour, less up to a quarter so that not all come at once."""
+    longest: timedelta = min(settings.EMAIL_FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
     return longest * random.uniform(0.75, 1)  # noqa: S311 -- no secret
 
 

@@ -1,8 +1,10 @@
 """What the Celery worker does for the outbox. A task that is lost costs some seconds: the row is the truth."""
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.core.background import Background
@@ -12,12 +14,12 @@ from helpdesk.emails.models import Email
 
 logger = logging.getLogger(__name__)
 
-LONGEST_DELIVERY_SECONDS = 60
+LEASE_SECONDS = settings.EMAIL_LEASE // timedelta(seconds=1)
 ROWS_PER_SWEEP = 1_000
 
 
 # Both limits end before the lease does.
-@shared_task(soft_time_limit=LONGEST_DELIVERY_SECONDS, time_limit=LONGEST_DELIVERY_SECONDS + 20)
+@shared_task(soft_time_limit=LEASE_SECONDS * 2 // 3, time_limit=LEASE_SECONDS * 8 // 9)
 def send_email(email_id: int) -> None:
     """Send an e-mail if it is due and nobody else is sending it."""
     deliver(email_id)

@@ -155,8 +155,10 @@ def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
     assert started == []
 
 
-def test_a_task_ends_before_its_lease_does():
-    assert tasks.send_email.time_limit < actions.LEASE.total_seconds()
+def test_a_task_ends_before_its_lease_does(settings):
+    limits = (settings.EMAIL_TIMEOUT, tasks.send_email.soft_time_limit, tasks.send_email.time_limit)
+
+    assert (*limits, settings.EMAIL_LEASE.total_seconds()) == (20, 60, 80, 90)
 
 
 def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
