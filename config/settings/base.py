@@ -205,6 +205,8 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "celery:",
+    # What must not be lost has a row. Giving back what it had not acknowledged ends a worker whose broker was killed.
+    "ack_emulation": False,
     "socket_connect_timeout": 2,
     "socket_timeout": 5,
 }

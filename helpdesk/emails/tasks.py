@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = settings.EMAIL_LEASE // timedelta(seconds=1)
 ROWS_PER_SWEEP = 1_000
+# Or a long queue would grow with every sweep.
+MESSAGE_SECONDS = 60
 
 
 # Both limits end before the lease does.
@@ -27,9 +29,9 @@ def send_email(email_id: int) -> None:
 
 @shared_task
 def send_emails(email_ids: list[int]) -> None:
-    """Hand e-mails out, so that the workers share them."""
+    """Hand e-mails out, so that the workers share them; those that stay in the queue too long the sweep finds again."""
     for email_id in email_ids:
-        send_email.apply_async((email_id,), retry=False)
+        send_email.apply_async((email_id,), retry=False, expires=MESSAGE_SECONDS)
 
 
 @shared_task

@@ -168,3 +168,13 @@ def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
     assert delete_old_emails() == 1
 
     assert set(Email.objects.all()) == set(kept)
+
+
+def test_a_long_queue_does_not_grow_with_every_sweep(monkeypatch):
+    options = []
+    monkeypatch.setattr(send_email, "apply_async", lambda args, **how: options.append(how))
+    EmailFactory()
+
+    send_due_emails()
+
+    assert options == [{"retry": False, "expires": 60}]
