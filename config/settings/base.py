@@ -223,6 +223,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "helpdesk.users.tasks.delete_expired_registrations",
         "schedule": crontab(hour=3, minute=32),
     },
+    "delete-expired-address-changes": {
+        "task": "helpdesk.users.tasks.delete_expired_address_changes",
+        "schedule": crontab(hour=3, minute=34),
+    },
     "delete-old-emails": {
         "task": "helpdesk.emails.tasks.delete_old_emails",
         "schedule": crontab(hour=3, minute=37),

@@ -11,8 +11,9 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from config.tests.problems import status_of
 from helpdesk.tickets import actions
 from helpdesk.tickets.models import Comment, Ticket, TicketEvent
-from helpdesk.users.models import User
-from helpdesk.users.serializers import ProfileSerializer
+from helpdesk.users import actions as user_actions
+from helpdesk.users.account_tokens import address_change_token
+from helpdesk.users.models import AddressChange, User
 from helpdesk.users.tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -129,9 +130,10 @@ def rows():
 
 
 def test_what_two_people_take_at_the_same_time_is_a_409_for_the_second(api, customer, stranger, monkeypatch):
-    monkeypatch.setattr(ProfileSerializer, "validate_email", lambda serializer, email: email)
+    monkeypatch.setattr(user_actions, "is_taken", lambda email, **but: False)
+    change = AddressChange.objects.create(user=customer, email=stranger.email)
 
-    response = api(customer).patch("/api/users/me/", {"email": stranger.email})
+    response = api().post("/api/auth/email/verify/", {"token": address_change_token(change)})
 
     assert status_of(response) == 409
     assert User.objects.get(pk=customer.pk).email == "alice@example.com"

@@ -14,7 +14,7 @@ from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcom
 from helpdesk.emails.subjects import account_subject, subject_of
 from helpdesk.tickets.audience import occasions_in
 from helpdesk.tickets.models import TicketEvent
-from helpdesk.users.models import Registration
+from helpdesk.users.models import AddressChange, Registration, User
 
 MAXIMUM_ATTEMPTS = 24
 LONGEST_WAIT = timedelta(hours=1)
@@ -58,12 +58,23 @@ def queue_account_email(
     *,
     address: str,
     language: str,
+    recipient: User | None = None,
     registration: Registration | None = None,
+    address_change: AddressChange | None = None,
 ) -> int:
-    """Owe an e-mail to an address; who has it, if anybody, is looked up when it is sent. Returns the row's id."""
+    """Owe an e-mail to an address; return the row's id.
+
+    Who has the address, if anybody, is looked up when it is sent, but for a notice, which names its recipient.
+    """
     subject = account_subject(kind, language)
     email = Email.objects.create(
-        kind=kind, address=address, language=language, subject=subject, registration=registration
+        kind=kind,
+        recipient=recipient,
+        registration=registration,
+        address_change=address_change,
+        address=address,
+        language=language,
+        subject=subject,
     )
     return email.pk
 

@@ -13,7 +13,7 @@ from helpdesk.emails import actions
 from helpdesk.emails.messages import message_of
 from helpdesk.emails.models import Email, EmailKind, Unsubscription
 from helpdesk.tickets.models import Ticket, TicketEvent
-from helpdesk.users.models import User
+from helpdesk.users.models import AddressChange, User
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,21 @@ def deliver(email_id: int) -> None:
 
 def find_recipient(email: Email) -> None:
     """Look up who has the address at this moment; the answer to their request did not depend on it."""
+    if email.kind == EmailKind.ADDRESS_CHANGE_NOTICE:
+        # The address that they had when it was written.
+        return
     if email.event is None:
-        email.recipient = User.objects.filter(email__iexact=email.address).first()
+        email.recipient = owner_of_address(email)
     if email.recipient is not None:
         # As it is written in the account: a look-alike of it may lead to somebody else.
         email.address = email.recipient.email
+
+
+def owner_of_address(email: Email) -> User | None:
+    # Who wants their own address in another spelling has to show that this one leads to them too.
+    asker_id = email.address_change.user_id if email.address_change else None
+    owner: User | None = User.objects.filter(email__iexact=email.address).exclude(pk=asker_id).first()
+    return owner
 
 
 def reason_to_withdraw(email: Email) -> str:
@@ -52,6 +62,11 @@ def reason_to_withdraw(email: Email) -> str:
             return "" if email.registration else "The registration has ended."
         case EmailKind.PASSWORD_RESET:
             return "" if reader else "Nobody has this address."
+        case EmailKind.ADDRESS_CHANGE:
+            is_pending = AddressChange.objects.living().filter(pk=email.address_change_id or 0).exists()
+            return "" if is_pending else "The change of address has ended."
+        case EmailKind.ADDRESS_CHANGE_NOTICE:
+            return "" if reader else "It has no recipient."
         case _:
             return reason_to_withdraw_news(email, reader, email.event)
 

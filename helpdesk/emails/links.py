@@ -4,8 +4,8 @@ from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from helpdesk.users.account_tokens import password_reset_token, registration_token
-from helpdesk.users.models import Registration, User
+from helpdesk.users.account_tokens import password_reset_token
+from helpdesk.users.models import User
 
 
 def ticket_url(ticket_id: int) -> str:
@@ -13,8 +13,8 @@ def ticket_url(ticket_id: int) -> str:
 
 
 # A fragment is sent to no server, so that the tokens get into no log.
-def confirmation_url(registration: Registration) -> str:
-    return f"{settings.SITE_URL}/verify-email#{registration_token(registration)}"
+def confirmation_url(token: str) -> str:
+    return f"{settings.SITE_URL}/verify-email#{token}"
 
 
 def password_reset_url(user: User) -> str:

@@ -12,7 +12,8 @@ from django.utils import translation
 from helpdesk.emails.links import confirmation_url, password_reset_url, ticket_url, unsubscribe_url
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.models import Comment, EventKind, Priority, Status, Ticket, TicketEvent
-from helpdesk.users.models import Registration, User
+from helpdesk.users.account_tokens import address_change_token, registration_token
+from helpdesk.users.models import AddressChange, Registration, User
 
 inliner = CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
 
@@ -52,10 +53,12 @@ def letter_of(email: Email, secrets: dict[str, str]) -> Letter:
 
 def secrets_of(email: Email) -> dict[str, str]:
     """Return the links that let whoever has them act as the recipient."""
-    reader, registration = email.recipient, email.registration
-    match email.kind, reader, registration:
+    reader, asked_for = email.recipient, email.registration or email.address_change
+    match email.kind, reader, asked_for:
         case EmailKind.REGISTRATION, None, Registration():
-            return {"confirmation_url": confirmation_url(registration)}
+            return {"confirmation_url": confirmation_url(registration_token(asked_for))}
+        case EmailKind.ADDRESS_CHANGE, None, AddressChange():
+            return {"confirmation_url": confirmation_url(address_change_token(asked_for))}
         case EmailKind.PASSWORD_RESET, User(), _:
             return {"password_reset_url": password_reset_url(reader)}
         case _, User(), _ if email.event is not None:

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from helpdesk.tickets.models import EventKind, TicketEvent
-from helpdesk.users.models import Language, Registration, User
+from helpdesk.users.models import AddressChange, Language, Registration, User
 
 SUBJECT_LENGTH = 255
 
@@ -20,6 +20,8 @@ class EmailKind(models.TextChoices):
     COMMENT_ADDED = EventKind.COMMENT_ADDED.value, _("New comment")
     REGISTRATION = "registration", _("Registration")
     PASSWORD_RESET = "password_reset", _("New password")
+    ADDRESS_CHANGE = "address_change", _("New e-mail address")
+    ADDRESS_CHANGE_NOTICE = "address_change_notice", _("Notice of a new e-mail address")
 
 
 class EmailState(models.TextChoices):
@@ -64,6 +66,13 @@ class Email(models.Model):
         Registration,
         models.SET_NULL,
         verbose_name=_("registration"),
+        related_name="+",
+        null=True,
+    )
+    address_change = models.ForeignKey(
+        AddressChange,
+        models.SET_NULL,
+        verbose_name=_("change of address"),
         related_name="+",
         null=True,
     )

@@ -10,8 +10,8 @@ from helpdesk.emails.models import EmailKind
 from helpdesk.emails.tasks import sending
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.tickets.signals import ticket_events_announced
-from helpdesk.users.models import Registration
-from helpdesk.users.signals import password_reset_requested, registration_requested
+from helpdesk.users.models import AddressChange, Registration
+from helpdesk.users.signals import address_change_requested, password_reset_requested, registration_requested
 
 
 @receiver(ticket_events_announced)
@@ -29,6 +29,24 @@ def owe_confirmation(*, registration: Registration, **kwargs: Any) -> None:
         registration=registration,
     )
     after_commit(sending.give, [email_id])
+
+
+@receiver(address_change_requested)
+def owe_link_and_notice(*, change: AddressChange, **kwargs: Any) -> None:
+    user = change.user
+    link_id = queue_account_email(
+        EmailKind.ADDRESS_CHANGE,
+        address=change.email,
+        language=user.language,
+        address_change=change,
+    )
+    notice_id = queue_account_email(
+        EmailKind.ADDRESS_CHANGE_NOTICE,
+        address=user.email,
+        language=user.language,
+        recipient=user,
+    )
+    after_commit(sending.give, [link_id, notice_id])
 
 
 @receiver(password_reset_requested)

@@ -27,4 +27,14 @@ def topic_of(event: TicketEvent) -> str:
 def account_subject(kind: EmailKind, language: str) -> str:
     """Return what does not tell, at a glance at somebody's screen, whether they have an account."""
     with translation.override(language):
-        return _("Your registration") if kind == EmailKind.REGISTRATION else _("Choose a new password")
+        match kind:
+            case EmailKind.REGISTRATION:
+                return _("Your registration")
+            case EmailKind.PASSWORD_RESET:
+                return _("Choose a new password")
+            case EmailKind.ADDRESS_CHANGE:
+                return _("Your new e-mail address")
+            case EmailKind.ADDRESS_CHANGE_NOTICE:
+                return _("Your e-mail address is to change")
+            case _:
+                raise ValueError(f"No e-mail about an account is {kind}")

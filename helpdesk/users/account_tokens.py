@@ -1,14 +1,10 @@
 """The tokens in links that are mailed to prove an address: single-use, signed and expiring."""
 
-from datetime import timedelta
-
 from django.contrib.auth.tokens import default_token_generator
 from django.core.signing import BadSignature, TimestampSigner
 from django.utils.http import base36_to_int, int_to_base36
 
-from helpdesk.users.models import Registration, User
-
-REGISTRATION_LIFETIME = timedelta(days=1)
+from helpdesk.users.models import CONFIRMATION_LIFETIME, AddressChange, Registration, User
 
 
 def registration_token(registration: Registration) -> str:
@@ -18,8 +14,22 @@ def registration_token(registration: Registration) -> str:
 
 def read_registration_token(token: str) -> int | None:
     """Return the id of a registration; None for a token that is expired or not ours."""
+    return number_in(token, registration_signer())
+
+
+def address_change_token(change: AddressChange) -> str:
+    """Return a token that works while the change is pending, which ends when it is used, replaced or cancelled."""
+    return address_change_signer().sign(int_to_base36(change.pk))
+
+
+def read_address_change_token(token: str) -> int | None:
+    """Return the id of a change of address; None for a token that is expired or not ours."""
+    return number_in(token, address_change_signer())
+
+
+def number_in(token: str, signer: TimestampSigner) -> int | None:
     try:
-        return base36_to_int(registration_signer().unsign(token, max_age=REGISTRATION_LIFETIME))
+        return base36_to_int(signer.unsign(token, max_age=CONFIRMATION_LIFETIME))
     except (BadSignature, ValueError):
         return None
 
@@ -41,3 +51,7 @@ def user_of_password_reset_token(token: str) -> User | None:
 
 def registration_signer() -> TimestampSigner:
     return TimestampSigner(salt="helpdesk.users.registration")
+
+
+def address_change_signer() -> TimestampSigner:
+    return TimestampSigner(salt="helpdesk.users.address_change")

@@ -1,5 +1,6 @@
 """What can happen to a user, and to the tokens they hold."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 from axes.utils import reset as forget_failed_logins
@@ -13,13 +14,19 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from helpdesk.users.account_tokens import (
-    REGISTRATION_LIFETIME,
+    read_address_change_token,
     read_registration_token,
     user_of_password_reset_token,
 )
 from helpdesk.users.authentication import SessionToken, user_of
-from helpdesk.users.models import Language, Registration, User
-from helpdesk.users.signals import password_reset_requested, registration_requested, tokens_revoked, user_changed
+from helpdesk.users.models import CONFIRMATION_LIFETIME, AddressChange, Language, Registration, User
+from helpdesk.users.signals import (
+    address_change_requested,
+    password_reset_requested,
+    registration_requested,
+    tokens_revoked,
+    user_changed,
+)
 
 
 class TokenPair(TypedDict):
@@ -31,16 +38,49 @@ class TokenPair(TypedDict):
 
 @transaction.atomic
 def save_user(user: User, *, by: User) -> None:
-    """Save a new or changed user, and tell the apps that show or depend on them."""
+    """Save a new or changed user, and tell the apps that show or depend on them.
+
+    An address that waits to be confirmed is forgotten when the user gets another one or is deactivated.
+    """
+    before = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     user.save()
+    if before is not None and (before.email != user.email or not user.is_active):
+        AddressChange.objects.filter(user=user).delete()
     user_changed.send(User, user=user, by=by)
 
 
 @transaction.atomic
+def update_profile(user: User, *, changes: Mapping[str, str]) -> User:
+    """Save what users change about themselves; another e-mail address waits until it is confirmed."""
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    for field in changes.keys() - {"email"}:
+        setattr(user, field, changes[field])
+    save_user(user, by=user)
+    if "email" in changes:
+        ask_for_address(user, changes["email"])
+    return user
+
+
+def ask_for_address(user: User, email: str) -> None:
+    """Have an address asked whether it is the user's, and no other one that waits; their present one ends the waiting.
+
+    It does the same for an address that somebody else has: that is told to the address alone.
+    """
+    AddressChange.objects.filter(user=user).delete()
+    if email != user.email:
+        change = AddressChange.objects.create(user=user, email=email)
+        address_change_requested.send(AddressChange, change=change)
+
+
+@transaction.atomic
 def change_password(user: User, *, new_password: str | None) -> None:
-    """Set the password, None for one that nobody has; every token and session made under the old one is dead."""
+    """Set the password, None for one that nobody has; every token and session made under the old one is dead.
+
+    So is the link to confirm another address: perhaps it was not the user who asked for it.
+    """
     user.set_password(new_password)
     user.save(update_fields=["password"])
+    AddressChange.objects.filter(user=user).delete()
     tokens_revoked.send(User, user_id=user.pk)
 
 
@@ -64,11 +104,19 @@ def register(*, username: str, email: str, password: str, name: str, language: L
     registration_requested.send(Registration, registration=registration)
 
 
+def confirm_address(token: str) -> User:
+    """Return the user whose address the token proves: a new customer, or one who gets it instead of their old one.
+
+    Raises ValidationError for a token that is not good any more.
+    """
+    change_id = read_address_change_token(token)
+    return confirm_registration(token) if change_id is None else change_address(change_id)
+
+
 @transaction.atomic
 def confirm_registration(token: str) -> User:
-    """Make the customer whose address the token proves; raises ValidationError for one that is not good any more."""
     found = Registration.objects.select_for_update().filter(pk=read_registration_token(token) or 0).first()
-    if found is None or User.objects.filter(email__iexact=found.email).exists():
+    if found is None or is_taken(found.email):
         raise ValidationError({"token": bad_token()})
     user = User(
         username=found.username,
@@ -80,6 +128,25 @@ def confirm_registration(token: str) -> User:
     found.delete()
     save_user(user, by=user)
     return user
+
+
+@transaction.atomic
+def change_address(change_id: int) -> User:
+    users = User.objects.select_for_update(no_key=True, of=("self",))
+    user: User | None = users.filter(address_change=change_id).first()
+    # Only now: whoever replaces, cancels or uses it holds the lock.
+    change = AddressChange.objects.living().filter(pk=change_id).first()
+    if user is None or change is None or not user.is_active or is_taken(change.email, by_other_than=user):
+        raise ValidationError({"token": bad_token()})
+    user.email = change.email
+    save_user(user, by=user)
+    return user
+
+
+def is_taken(email: str, *, by_other_than: User | None = None) -> bool:
+    users = User.objects.filter(email__iexact=email).exclude(pk=by_other_than.pk if by_other_than else None)
+    found: bool = users.exists()
+    return found
 
 
 @transaction.atomic
@@ -113,8 +180,13 @@ def bad_token() -> ValidationError:
 
 def delete_expired_registrations() -> int:
     """Let go of usernames whose registration was not confirmed in time; returns how many."""
-    expired = Registration.objects.filter(created_at__lt=timezone.now() - REGISTRATION_LIFETIME)
+    expired = Registration.objects.filter(created_at__lt=timezone.now() - CONFIRMATION_LIFETIME)
     return expired.delete()[0]
+
+
+def delete_expired_address_changes() -> int:
+    """Forget addresses that were not confirmed in time; returns how many."""
+    return AddressChange.objects.expired().delete()[0]
 
 
 def issue_tokens(user: User) -> TokenPair:

@@ -97,11 +97,11 @@ class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg
     search_fields = ["username", "name", "email"]
     ordering = ["username"]
     filter_horizontal = []
-    readonly_fields = ["last_login", "date_joined"]
+    readonly_fields = ["pending_email", "last_login", "date_joined"]
     actions = ["deactivate"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
-        (_("Person"), {"fields": ["name", "email", "language"]}),
+        (_("Person"), {"fields": ["name", "email", "pending_email", "language"]}),
         (_("Rights"), {"fields": ["role", "is_active", "is_superuser"]}),
         (_("Dates"), {"fields": ["last_login", "date_joined"]}),
     ]
@@ -110,6 +110,10 @@ class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg
         (_("Person"), {"fields": ["name", "email", "language"]}),
         (_("Rights"), {"fields": ["role"]}),
     ]
+
+    @admin.display(description=_("address to be confirmed"))
+    def pending_email(self, user: User) -> str | None:
+        return user.pending_email
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
         save_user(obj, by=agent_of(request))

@@ -1,5 +1,6 @@
 """Who works with the helpdesk."""
 
+from datetime import timedelta
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -8,6 +9,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+CONFIRMATION_LIFETIME = timedelta(days=1)
 
 
 class Role(models.TextChoices):
@@ -93,6 +96,11 @@ class User(AbstractBaseUser):
         """Agents may enter the admin; each of its pages decides what they may do there."""
         return self.is_agent
 
+    @property
+    def pending_email(self) -> str | None:
+        """The address that they want and have not confirmed yet; costs a query."""
+        return AddressChange.objects.living().filter(user=self).values_list("email", flat=True).first()
+
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_active and self.is_superuser
 
@@ -126,3 +134,32 @@ class Registration(models.Model):
 
     def __str__(self) -> str:
         return self.username
+
+
+class AddressChangeQuerySet(models.QuerySet["AddressChange"]):
+    def living(self) -> Self:
+        return self.filter(created_at__gte=timezone.now() - CONFIRMATION_LIFETIME)
+
+    def expired(self) -> Self:
+        return self.filter(created_at__lt=timezone.now() - CONFIRMATION_LIFETIME)
+
+
+class AddressChange(models.Model):
+    """The e-mail address that a user wants, and has not shown yet to be theirs.
+
+    It waits whether the address is known or not: who asks cannot tell the two apart.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, verbose_name=_("user"), related_name="address_change")
+    email = models.EmailField(_("e-mail address"))
+    created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
+
+    objects = AddressChangeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("change of address")
+        verbose_name_plural = _("changes of address")
+        indexes = [models.Index(fields=["created_at"], name="users_addresschange_created")]
+
+    def __str__(self) -> str:
+        return self.email

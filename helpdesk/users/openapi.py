@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from helpdesk.users.authentication import AccessTokenAuthentication
 from helpdesk.users.serializers import (
     CredentialsSerializer,
+    MeSerializer,
     PasswordChangeSerializer,
     ProfileSerializer,
     RefreshTokenSerializer,
@@ -19,22 +20,25 @@ from helpdesk.users.serializers import (
 ACCESS = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl"
 REFRESH = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl"
 
+USER = {
+    "id": 7,
+    "username": "customer_1",
+    "name": "Ana Torres",
+    "role": "customer",
+    "email": "ana@example.com",
+    "language": "es",
+    "is_active": True,
+    "date_joined": "2026-01-31T09:30:00Z",
+}
+
 EXAMPLES = {
     CredentialsSerializer: {"username": "customer_1", "password": "testpass123"},
     RefreshTokenSerializer: {"refresh": REFRESH},
     TokenPairSerializer: {"access": ACCESS, "refresh": REFRESH},
     ProfileSerializer: {"name": "Ana Torres", "language": "es"},
     PasswordChangeSerializer: {"current_password": "testpass123", "new_password": "a longer and better one"},
-    UserSerializer: {
-        "id": 7,
-        "username": "customer_1",
-        "name": "Ana Torres",
-        "role": "customer",
-        "email": "ana@example.com",
-        "language": "es",
-        "is_active": True,
-        "date_joined": "2026-01-31T09:30:00Z",
-    },
+    UserSerializer: USER,
+    MeSerializer: USER | {"pending_email": "ana.torres@example.com"},
 }
 
 for serializer, value in EXAMPLES.items():

@@ -52,6 +52,20 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
+class MeSerializer(UserSerializer):
+    """A user as only they see themselves."""
+
+    pending_email = serializers.EmailField(
+        read_only=True,
+        allow_null=True,
+        help_text="The address that takes the place of `email` once its owner has confirmed it.",
+    )
+
+    class Meta(UserSerializer.Meta):
+        fields = [*UserSerializer.Meta.fields, "pending_email"]
+        read_only_fields = fields
+
+
 class ProfileSerializer(serializers.ModelSerializer[User]):
     """What users may change about themselves."""
 
@@ -62,11 +76,6 @@ class ProfileSerializer(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = ["name", "email", "language"]
-
-    def validate_email(self, email: str) -> str:
-        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk if self.instance else None).exists():
-            raise serializers.ValidationError(_("A user with that e-mail address already exists."), code="unique")
-        return email
 
 
 class RegistrationSerializer(serializers.Serializer[User]):

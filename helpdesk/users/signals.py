@@ -5,6 +5,9 @@ from django.dispatch import Signal
 registration_requested = Signal()
 """Sent inside a transaction with `registration`, whose address wants a link to confirm it."""
 
+address_change_requested = Signal()
+"""Sent inside a transaction with `change`, whose address wants a link to confirm it, and the present one a notice."""
+
 password_reset_requested = Signal()
 """Sent inside a transaction with `email`, an address that perhaps nobody has, and `language`."""
 

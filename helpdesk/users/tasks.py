@@ -23,6 +23,12 @@ def delete_expired_registrations() -> int:
 
 
 @shared_task
+def delete_expired_address_changes() -> int:
+    """Forget addresses that were not confirmed in time; returns how many."""
+    return actions.delete_expired_address_changes()
+
+
+@shared_task
 def delete_old_login_failures() -> int:
     """Forget failed logins whose cool-off is over; returns how many."""
     deleted, _ = AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - settings.AXES_COOLOFF_TIME).delete()

@@ -5,6 +5,7 @@ from limits import RateLimitItem
 from rest_framework.request import Request
 
 from helpdesk.core.throttles import CredentialThrottle, rate
+from helpdesk.users.authentication import current_user
 
 MAXIMUM_ADDRESS_LENGTH = 254
 
@@ -17,3 +18,20 @@ class AddressThrottle(CredentialThrottle):
         if not isinstance(address, str):
             return None, "mail", ""
         return rate(settings.THROTTLE_MAIL_RATE), "mail", address.strip().lower()[:MAXIMUM_ADDRESS_LENGTH]
+
+
+class NewAddressThrottle(AddressThrottle):
+    """The same for an address that a user asks for; nobody is mailed about the one that they have."""
+
+    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+        limit, policy, who = super().limit_of(request)
+        is_present = isinstance(request.data, dict) and request.data.get("email") == current_user(request).email
+        return None if is_present else limit, policy, who
+
+
+class AddressChangeThrottle(NewAddressThrottle):
+    """THROTTLE_MAIL_RATE for the user who asks for other addresses: the present one is told each time."""
+
+    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+        limit, policy, _address = super().limit_of(request)
+        return limit, policy, str(current_user(request).pk)

@@ -15,6 +15,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
@@ -26,6 +27,7 @@ from helpdesk.users.serializers import (
     AccountTokenSerializer,
     AddressSerializer,
     CredentialsSerializer,
+    MeSerializer,
     PasswordChangeSerializer,
     PasswordResetSerializer,
     ProfileSerializer,
@@ -35,7 +37,7 @@ from helpdesk.users.serializers import (
     UserSerializer,
     check_password_strength,
 )
-from helpdesk.users.throttles import AddressThrottle
+from helpdesk.users.throttles import AddressChangeThrottle, AddressThrottle, NewAddressThrottle
 
 
 def verified_user(request: Request, *, username: str, password: str) -> User:
@@ -115,8 +117,11 @@ class EmailVerificationView(CredentialView):
 
     @extend_schema(operation_id="auth_email_verify", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Confirm a registration with the token of the mailed link; from then on one can log in."""
-        actions.confirm_registration(**self.valid_input())
+        """Confirm an e-mail address with the token of the mailed link, which works once and for a day.
+
+        A registration becomes an account, and one can log in; a user who has asked for another address has it.
+        """
+        actions.confirm_address(**self.valid_input())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -165,23 +170,30 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         users: QuerySet[User] = User.objects.visible_to(current_user(self.request))
         return users.order_by("username")
 
-    @extend_schema(operation_id="users_me_retrieve", responses={200: UserSerializer})
+    def get_throttles(self) -> list[BaseThrottle]:
+        throttles = super().get_throttles()
+        return [*throttles, NewAddressThrottle(), AddressChangeThrottle()] if self.action == "update_me" else throttles
+
+    @extend_schema(operation_id="users_me_retrieve", responses={200: MeSerializer})
     @action(methods=["get"], detail=False, filterset_class=None, pagination_class=None)
     def me(self, request: Request) -> Response:
         """Who am I?"""
-        return Response(UserSerializer(current_user(request)).data)
+        return Response(MeSerializer(current_user(request)).data)
 
-    @extend_schema(operation_id="users_me_update", request=ProfileSerializer, responses={200: UserSerializer})
+    @extend_schema(operation_id="users_me_update", request=ProfileSerializer, responses={200: MeSerializer})
     @me.mapping.patch
     def update_me(self, request: Request) -> Response:
-        """Change my name, e-mail address or language."""
-        user = current_user(request)
-        serializer = ProfileSerializer(user, data=request.data, partial=True)
+        """Change my name, language or e-mail address.
+
+        Another address waits in `pending_email`, in place of one that waits already, until its owner has confirmed it
+        by the link that is mailed to it; the present address is told. Asking for the present one ends the waiting, and
+        so do a day, a new password and deactivation. The answer is the same for an address that has an account, which
+        nobody else can get; that is told in the e-mail.
+        """
+        serializer = ProfileSerializer(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        for field, value in serializer.validated_data.items():
-            setattr(user, field, value)
-        actions.save_user(user, by=user)
-        return Response(UserSerializer(user).data)
+        user = actions.update_profile(current_user(request), changes=serializer.validated_data)
+        return Response(MeSerializer(user).data)
 
     @extend_schema(
         operation_id="users_me_password",

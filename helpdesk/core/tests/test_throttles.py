@@ -165,6 +165,15 @@ def test_without_redis_the_doors_that_take_secrets_stay_shut(api, customer, redi
 
 
 @pytest.mark.django_db
+def test_without_redis_one_changes_ones_name_but_asks_for_no_other_address(api, customer, redis_down, settings):
+    settings.THROTTLE_MAIL_RATE = "5/hour"
+
+    assert api(customer).patch(ME, {"name": "Alice C."}).status_code == 200
+    assert api(customer).patch(ME, {"email": "alice@example.org"}).status_code == 503
+    assert api(customer).get(ME).json()["pending_email"] is None
+
+
+@pytest.mark.django_db
 def test_an_empty_rate_is_no_limit(api, customer, settings):
     settings.THROTTLE_ANON_RATE = settings.THROTTLE_USER_RATE = ""
 

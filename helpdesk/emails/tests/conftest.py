@@ -1,8 +1,16 @@
 import pytest
 from django.test import Client
 
+from helpdesk.emails import receivers
+from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.smtp import MailServer
 from helpdesk.tickets.announcer import Announcer
+
+
+@pytest.fixture
+def send_at_once(monkeypatch):
+    """Send what is passed to the workers in the test itself."""
+    monkeypatch.setattr(receivers.sending, "give", lambda email_ids: [send_email(email_id) for email_id in email_ids])
 
 
 @pytest.fixture

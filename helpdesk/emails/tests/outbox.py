@@ -1,5 +1,6 @@
-"""What tests ask of the outbox, and do to it."""
+"""What tests ask of the outbox and its e-mails, and do to it."""
 
+import re
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -18,3 +19,7 @@ def attempts():
 
 def let_lease_end():
     Email.objects.update(lease_until=Now() - timedelta(seconds=1))
+
+
+def token_in(letter):
+    return re.search(r"https?://\S+/(?:verify-email|reset-password)#(\S+)", letter.body)[1]

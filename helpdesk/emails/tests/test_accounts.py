@@ -1,6 +1,5 @@
 """Registration and forgotten passwords, from the request through the e-mail's link to the login."""
 
-import re
 from datetime import timedelta
 from email import message_from_bytes, policy
 
@@ -9,30 +8,20 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from helpdesk.emails import receivers
 from helpdesk.emails.models import Email
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tests.outbox import token_in
 from helpdesk.users import actions
 from helpdesk.users.account_tokens import password_reset_token
 from helpdesk.users.models import Registration, User
 from helpdesk.users.tasks import delete_expired_registrations
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("send_at_once")]
 
 REGISTER, VERIFY = "/api/auth/register/", "/api/auth/email/verify/"
 RESET, CONFIRM = "/api/auth/password/reset/", "/api/auth/password/reset/confirm/"
 CAROL = {"username": "carol", "email": "carol@example.com", "password": PASSWORD, "name": "Carol"}
 NEW_PASSWORD = "another horse entirely"
-
-
-@pytest.fixture(autouse=True)
-def send_at_once(monkeypatch):
-    monkeypatch.setattr(receivers.sending, "give", lambda email_ids: [send_email(email_id) for email_id in email_ids])
-
-
-def token_in(letter):
-    return re.search(r"https?://\S+/(?:verify-email|reset-password)#(\S+)", letter.body)[1]
 
 
 def login(api, username, password):

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from helpdesk.users.models import Language, Role, User
+from helpdesk.users.models import AddressChange, Language, Role, User
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -198,6 +198,19 @@ def test_a_user_keeps_their_address_in_another_case(office, customer):
     response = office.post(page_of(customer), form_of(customer, email="ALICE@example.com"))
 
     assert response.status_code == 302
+
+
+def test_the_page_shows_which_address_waits_and_a_superusers_change_ends_the_waiting(office, customer):
+    AddressChange.objects.create(user=customer, email="waits@example.org")
+    assert "waits@example.org" in office.get(page_of(customer)).text
+
+    office.post(page_of(customer), form_of(customer, name="Alice C."))
+    assert AddressChange.objects.exists()
+    office.post(page_of(customer), form_of(customer, email="given@example.org"))
+
+    customer.refresh_from_db()
+    assert customer.email == "given@example.org"
+    assert not AddressChange.objects.exists()
 
 
 # Passwords
