@@ -1,16 +1,22 @@
 """Where agents see what was mailed to whom, what became of it, and send it again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
 from helpdesk.core.admin import ReadOnlyAdmin
 from helpdesk.emails.actions import send_again
@@ -84,10 +90,25 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
         found = Q(address__icontains=search_term) | Q(subject__icontains=search_term)
         return queryset.filter(found) if search_term else queryset, False
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.send_one_again))
+        return [path("<int:email_id>/send-again/", view, name="emails_email_send_again"), *super().get_urls()]
+
+    def send_one_again(self, request: HttpRequest, email_id: int) -> HttpResponse:
+        email = get_object_or_404(Email, pk=email_id)
+        if not self.has_view_permission(request, email):
+            raise PermissionDenied
+        self.send_each_again(request, [email])
+        page = reverse("admin:emails_email_change", args=[email_id])
+        filters = self.get_preserved_filters(request)
+        return redirect(add_preserved_filters({"opts": self.opts, "preserved_filters": filters}, page))
+
     @admin.action(description=_("Send selected e-mails again"), permissions=["view"])
     def send_selected_again(self, request: HttpRequest, emails: QuerySet[Email]) -> None:
-        chosen = list(emails)
-        for email in chosen:
+        self.send_each_again(request, list(emails))
+
+    def send_each_again(self, request: HttpRequest, emails: Sequence[Email]) -> None:
+        for email in emails:
             send_again(email)
-        text = ngettext("%(count)d e-mail will be sent.", "%(count)d e-mails will be sent.", len(chosen))
-        self.message_user(request, text % {"count": len(chosen)}, messages.SUCCESS)
+        text = ngettext("%(count)d e-mail will be sent.", "%(count)d e-mails will be sent.", len(emails))
+        self.message_user(request, text % {"count": len(emails)}, messages.SUCCESS)

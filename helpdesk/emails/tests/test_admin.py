@@ -1,5 +1,8 @@
 """Agents see in the admin what was mailed to whom and what became of it, and send it again."""
 
+import re
+from html import unescape
+
 import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -9,6 +12,7 @@ from helpdesk.emails.actions import claim, postpone
 from helpdesk.emails.models import Email, EmailState
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.emails.tests.outbox import outcome
 from helpdesk.tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +29,10 @@ def desk(client, agent):
 
 def page_of(email):
     return reverse("admin:emails_email_change", args=[email.pk])
+
+
+def again_page_of(email):
+    return reverse("admin:emails_email_send_again", args=[email.pk])
 
 
 def listed(desk, **query):
@@ -121,6 +129,62 @@ def test_what_is_being_sent_at_this_moment_is_not_sent_twice(desk):
     send_again(desk, email)
 
     assert claim(email.pk) is None
+
+
+@pytest.fixture
+def ended():
+    """A dead e-mail of which tests say whether it is owed again."""
+    return EmailFactory(state=EmailState.DEAD, attempts=24, error="E")
+
+
+def is_owed(email):
+    return Email.objects.get(pk=email.pk).state == EmailState.PENDING
+
+
+def test_the_button_on_an_emails_page_sends_it_again_and_leads_back_to_the_page(
+    django_client_with_csrf, agent, smtp, ended
+):
+    browser = django_client_with_csrf
+    browser.force_login(agent)
+    from_the_list = f"{page_of(ended)}?_changelist_filters=state__exact%3Ddead"
+    page = browser.get(from_the_list).text
+    button = re.search(r'<input type="submit" value="Send again" [^>]*formaction="([^"]+)"', page)[1]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+
+    response = browser.post(unescape(button), {"csrfmiddlewaretoken": token}, follow=True)
+    send_email(ended.pk)
+
+    assert response.redirect_chain == [(from_the_list, 302)]
+    assert "1 e-mail will be sent." in response.text
+    assert outcome(ended) == ("sent", 1, "")
+
+
+def test_the_button_needs_the_token_of_its_page(django_client_with_csrf, agent, ended):
+    django_client_with_csrf.force_login(agent)
+
+    assert django_client_with_csrf.post(again_page_of(ended)).status_code == 403
+    assert not is_owed(ended)
+
+
+def test_following_a_link_sends_nothing_again(desk, ended):
+    assert desk.get(again_page_of(ended)).status_code == 405
+    assert not is_owed(ended)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_is_no_agent_sends_nothing_again(client, customer, ended, method):
+    statuses = [getattr(client, method)(again_page_of(ended)).status_code]
+    client.force_login(customer)
+    statuses.append(getattr(client, method)(again_page_of(ended)).status_code)
+
+    assert statuses == [302, 302]
+    assert not is_owed(ended)
+
+
+@pytest.mark.parametrize("number", [0, 2**63, 10**30])
+def test_an_email_that_does_not_exist_is_not_sent_again(desk, ended, number):
+    assert desk.post(reverse("admin:emails_email_send_again", args=[number])).status_code == 404
+    assert not is_owed(ended)
 
 
 def test_nobody_adds_changes_or_deletes_an_email(desk):
