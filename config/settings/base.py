@@ -255,6 +255,7 @@ WEBSOCKET_HEARTBEAT = timedelta(seconds=25)
 WEBSOCKET_AUTH_PATIENCE = timedelta(seconds=5)
 WEBSOCKET_PLAIN_AUTH_PATIENCE = timedelta(seconds=1)
 WEBSOCKET_SLOW_PATIENCE = timedelta(seconds=10)
+WEBSOCKET_COUNT_INTERVAL = timedelta(seconds=5)
 
 # Languages
 USE_TZ = True

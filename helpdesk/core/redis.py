@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django_redis import get_redis_connection
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 
-__all__ = ["RedisError", "circuit", "connection", "pool"]
+__all__ = ["RedisError", "circuit", "connection", "key", "pool"]
 
 PAUSE_SECONDS = 1.0
 
@@ -44,6 +45,11 @@ def connection() -> Iterator[Redis]:
     """Yield a client of the cache's pool; it raises RedisError within REDIS_TIMEOUT_SECONDS, or at once."""
     with circuit.closed():
         yield get_redis_connection("default")
+
+
+def key(name: str) -> str:
+    """Return the key under which the helpdesk keeps something of this name."""
+    return f"{settings.CACHES['default']['KEY_PREFIX']}:{name}"
 
 
 def pool() -> ConnectionPool:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import cast
 
-from django.conf import settings
-
 from helpdesk.core import redis
 from helpdesk.core.redis import RedisError
 
@@ -69,12 +67,8 @@ def begin(version_keys: Sequence[str]) -> bytes:
 
 
 def version_key(scope: str) -> str:
-    return f"{prefix()}:version:{scope}"
+    return redis.key(f"version:{scope}")
 
 
 def value_key(key: str) -> str:
-    return f"{prefix()}:value:{key}"
-
-
-def prefix() -> str:
-    return str(settings.CACHES["default"]["KEY_PREFIX"])
+    return redis.key(f"value:{key}")

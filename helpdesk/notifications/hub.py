@@ -6,6 +6,7 @@ membership to keep instead of one for each socket.
 
 import asyncio
 import logging
+import uuid
 from collections import defaultdict
 from contextlib import suppress
 from random import uniform
@@ -13,8 +14,10 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from channels.layers import get_channel_layer
+from django.conf import settings
 
 from helpdesk.core.redis import RedisError
+from helpdesk.notifications import open_sockets
 from helpdesk.notifications.protocol import SOCKETS_PER_USER, CloseCode, Closing
 from helpdesk.notifications.push import GROUP
 
@@ -44,6 +47,7 @@ class Hub:
         self.sockets: defaultdict[int, set[Listener]] = defaultdict(set)
         self.last_pulse = 0
         self.listening = asyncio.create_task(self.listen())
+        self.reporting = asyncio.create_task(self.report())
 
     def join(self, user_id: int, socket: Listener) -> None:
         """Let a socket hear from now on; there are only so many for a user.
@@ -93,6 +97,14 @@ class Hub:
             with suppress(*REDIS_FAILED):
                 await layer.send(channel, {"pulse": number})
             await asyncio.sleep(PULSE_SECONDS)
+
+    async def report(self) -> None:
+        """Say again and again how many sockets there are, from a thread, which Redis may keep waiting."""
+        name = uuid.uuid4().hex
+        while True:
+            with suppress(*REDIS_FAILED):
+                await asyncio.to_thread(open_sockets.report, name, sum(map(len, self.sockets.values())))
+            await asyncio.sleep(settings.WEBSOCKET_COUNT_INTERVAL.total_seconds())
 
     async def pass_on(self, message: dict[str, Any]) -> None:
         if "pulse" in message:

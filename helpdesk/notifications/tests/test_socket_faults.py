@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from compose.embedded.valkey import _program
+from helpdesk.notifications import open_sockets
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
@@ -113,6 +114,35 @@ def test_a_server_that_stops_says_so(tmp_path, client_of, announcing, customer):
         process.terminate()
 
         assert client.closing()[1] == 1012
+
+
+def test_open_sockets_are_counted_and_those_of_a_killed_server_are_forgotten(
+    tmp_path, listening, customer, agent, impatient_server
+):
+    with running_server(tmp_path / "log", settings_module=SHORT_TIMES) as (process, host):
+        listening(customer, host=host)
+        leaving = listening(agent, host=host)
+        elsewhere = listening(agent, host=impatient_server)
+        until(lambda: open_sockets.total() == 3)
+
+        leaving.close()
+        until(lambda: open_sockets.total() == 2)
+        process.kill()
+        until(lambda: open_sockets.total() == 1)
+
+        elsewhere.close()
+        until(lambda: open_sockets.total() == 0)
+
+
+def test_a_cache_that_hangs_keeps_no_socket_waiting(tmp_path, valkey, listening, announcing, customer, agent, ticket):
+    with socket.create_server((LOOPBACK, 0)) as hung:
+        redis_url = f"redis://{LOOPBACK}:{hung.getsockname()[1]}/0"
+        with running_server(tmp_path / "log", REDIS_URL=redis_url, CHANNEL_REDIS_URL=valkey.url) as (_, host):
+            client = listening(customer, host=host)
+
+            comment(ticket, agent)
+
+            assert client.hear()["seq"] == 1
 
 
 def told_at_once(user, ticket, agent, count, size):
