@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, SimpleRouter
 
+from config.health import health
 from helpdesk.emails.views import EmailPreferencesView
 from helpdesk.notifications.views import AsyncAPIView, NotificationViewSet
 from helpdesk.tickets.views import CommentViewSet, TicketViewSet
@@ -46,6 +47,7 @@ urlpatterns = [
     path("auth/password/reset/", PasswordResetRequestView.as_view(), name="password-reset"),
     path("auth/password/reset/confirm/", PasswordResetView.as_view(), name="password-reset-confirm"),
     path("email-preferences/", EmailPreferencesView.as_view(), name="email-preferences"),
+    path("health/", health, name="health"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("asyncapi.json", AsyncAPIView.as_view(), name="asyncapi"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

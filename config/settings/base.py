@@ -158,6 +158,7 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
+HEALTH_TOKEN = env.str("HEALTH_TOKEN", default="")
 THROTTLE_USER_RATE = env.str("THROTTLE_USER_RATE", default="100/minute")
 THROTTLE_ANON_RATE = env.str("THROTTLE_ANON_RATE", default="20/minute")
 THROTTLE_MAIL_RATE = env.str("THROTTLE_MAIL_RATE", default="5/hour")
@@ -184,6 +185,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "HealthStatus": "helpdesk.core.vital_signs.Status",
         "TicketStatus": "helpdesk.tickets.models.Status",
         "TicketPriority": "helpdesk.tickets.models.PRIORITY_NAMES",
         "UserRole": "helpdesk.users.models.Role",

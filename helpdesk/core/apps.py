@@ -7,4 +7,4 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         """Find what registers itself in every app, as Django finds admin.py."""
-        autodiscover_modules("openapi", "receivers")
+        autodiscover_modules("openapi", "receivers", "vital_signs")

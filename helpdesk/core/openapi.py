@@ -15,7 +15,7 @@ from helpdesk.core.fields import TextField
 DESCRIPTIONS = {
     HTTPStatus.BAD_REQUEST: "A value is refused; `errors` names each with its reason.",
     HTTPStatus.UNAUTHORIZED: "The token or the credentials are missing, wrong, expired or revoked.",
-    HTTPStatus.FORBIDDEN: "The caller may see this, but not change it.",
+    HTTPStatus.FORBIDDEN: "The caller may not do this.",
     HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not see it.",
     HTTPStatus.NOT_ACCEPTABLE: "The answer is JSON, which the Accept header excludes.",
     HTTPStatus.CONFLICT: "Somebody else changed it, or took the same name, at the same time.",
@@ -100,7 +100,8 @@ class ProblemAutoSchema(AutoSchema):
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in sorted(self.problem_statuses()):
-            bodies.setdefault(str(status.value), self.problem_body(status))
+            problem, own = self.problem_body(status), bodies.get(str(status.value), {})
+            bodies[str(status.value)] = problem | own | {"content": own.get("content", {}) | problem["content"]}
         return bodies
 
     def problem_body(self, status: HTTPStatus) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.core.background import Background
+from helpdesk.core.redis import RedisError
 from helpdesk.emails import actions
 from helpdesk.emails.delivery import deliver
+from helpdesk.emails.heartbeat import note_sweep
 from helpdesk.emails.models import Email
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,10 @@ def send_due_emails() -> int:
     actions.bury_lost()
     email_ids = list(Email.objects.due().values_list("pk", flat=True)[:ROWS_PER_SWEEP])
     send_emails(email_ids)
+    try:
+        note_sweep()
+    except RedisError as error:
+        logger.warning("Redis does not answer: nobody sees this sweep (%s)", error)
     return len(email_ids)
 
 

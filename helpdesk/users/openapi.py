@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 
-from helpdesk.users.authentication import AccessTokenAuthentication
+from helpdesk.users.authentication import AccessTokenAuthentication, HealthTokenAuthentication
 from helpdesk.users.serializers import (
     CredentialsSerializer,
     MeSerializer,
@@ -51,3 +51,11 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class HealthTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = HealthTokenAuthentication
+    name = "healthToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "description": "HEALTH_TOKEN, for monitoring systems."}

@@ -1,8 +1,12 @@
+from typing import cast
+
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
+
+from helpdesk.users.authentication import Monitor, current_user
 
 
 class RegistrationIsOpen(BasePermission):
@@ -14,3 +18,12 @@ class RegistrationIsOpen(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return bool(settings.REGISTRATION_OPEN)
+
+
+class OnlyAgentsAndMonitors(BasePermission):
+    """Keeps customers out of what is about the helpdesk itself."""
+
+    denied_methods = frozenset({"GET"})
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(cast("object", request.user), Monitor) or current_user(request).is_agent

@@ -1,0 +1,32 @@
+"""Whether what is owed is mailed."""
+
+from django.utils import timezone
+
+from helpdesk.core.vital_signs import MOST_COUNTED, Service, vital_sign
+from helpdesk.emails.heartbeat import seconds_since_sweep
+from helpdesk.emails.models import Email, EmailState
+
+
+@vital_sign(Service.POSTGRESQL, at_most=120)
+def oldest_due_email_seconds() -> float:
+    next_at = Email.objects.due().values_list("next_at", flat=True).first()
+    return 0.0 if next_at is None else max(0.0, (timezone.now() - next_at).total_seconds())
+
+
+@vital_sign(Service.POSTGRESQL, at_most=0)
+def dead_emails() -> int:
+    return count_of(EmailState.DEAD)
+
+
+@vital_sign(Service.POSTGRESQL)
+def bounced_emails() -> int:
+    return count_of(EmailState.BOUNCED)
+
+
+@vital_sign(Service.REDIS, at_most=60)
+def email_sweep_age_seconds() -> float | None:
+    return seconds_since_sweep()
+
+
+def count_of(state: EmailState) -> int:
+    return Email.objects.filter(state=state).order_by()[:MOST_COUNTED].count()
