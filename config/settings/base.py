@@ -233,6 +233,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "helpdesk.emails.tasks.delete_old_emails",
         "schedule": crontab(hour=3, minute=37),
     },
+    "delete-old-notifications": {
+        "task": "helpdesk.notifications.tasks.delete_old_notifications",
+        "schedule": crontab(hour=3, minute=42),
+    },
     "send-due-emails": {
         "task": "helpdesk.emails.tasks.send_due_emails",
         "schedule": timedelta(seconds=15),
@@ -258,6 +262,7 @@ WEBSOCKET_AUTH_PATIENCE = timedelta(seconds=5)
 WEBSOCKET_PLAIN_AUTH_PATIENCE = timedelta(seconds=1)
 WEBSOCKET_SLOW_PATIENCE = timedelta(seconds=10)
 WEBSOCKET_COUNT_INTERVAL = timedelta(seconds=5)
+NOTIFICATION_RETENTION = timedelta(days=90)
 
 # Languages
 USE_TZ = True

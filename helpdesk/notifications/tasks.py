@@ -1,0 +1,11 @@
+"""What is tidied at night."""
+
+from celery import shared_task
+
+from helpdesk.notifications.retention import delete_old
+
+
+@shared_task
+def delete_old_notifications() -> int:
+    """Forget what users were told long ago; returns how many notifications."""
+    return delete_old()
