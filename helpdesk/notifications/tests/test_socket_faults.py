@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import redis
 
-from compose.embedded.valkey import _program
+from compose.embedded.valkey import program
 from helpdesk.notifications import open_sockets
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.tickets import actions
@@ -36,7 +36,7 @@ class Valkey:
 
     def start(self):
         options = ["--port", str(self.port), "--bind", LOOPBACK, "--save", "", "--loglevel", "warning"]
-        self.process = subprocess.Popen([_program(), *options], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([program(), *options], stdout=subprocess.DEVNULL)
         until(self.answers)
 
     def answers(self):
@@ -134,10 +134,10 @@ def test_open_sockets_are_counted_and_those_of_a_killed_server_are_forgotten(
         until(lambda: open_sockets.total() == 0)
 
 
-def test_a_cache_that_hangs_keeps_no_socket_waiting(tmp_path, valkey, listening, announcing, customer, agent, ticket):
+def test_a_cache_that_hangs_keeps_no_socket_waiting(tmp_path, fragile, listening, announcing, customer, agent, ticket):
     with socket.create_server((LOOPBACK, 0)) as hung:
         redis_url = f"redis://{LOOPBACK}:{hung.getsockname()[1]}/0"
-        with running_server(tmp_path / "log", REDIS_URL=redis_url, CHANNEL_REDIS_URL=valkey.url) as (_, host):
+        with running_server(tmp_path / "log", REDIS_URL=redis_url, CHANNEL_REDIS_URL=fragile.url) as (_, host):
             client = listening(customer, host=host)
 
             comment(ticket, agent)
