@@ -3,7 +3,7 @@
 import logging
 from datetime import timedelta
 
-from celery import shared_task
+from celery import current_app, shared_task
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = settings.EMAIL_LEASE // timedelta(seconds=1)
 ROWS_PER_SWEEP = 1_000
-# Or a long queue would grow with every sweep.
-MESSAGE_SECONDS = 60
+# While more messages wait for the workers, what is due is probably among them.
+LONG_QUEUE = 100
 
 
 # Both limits end before the lease does.
@@ -31,16 +31,20 @@ def send_email(email_id: int) -> None:
 
 @shared_task
 def send_emails(email_ids: list[int]) -> None:
-    """Hand e-mails out, so that the workers share them; those that stay in the queue too long the sweep finds again."""
+    """Hand e-mails out, so that the workers share them."""
     for email_id in email_ids:
-        send_email.apply_async((email_id,), retry=False, expires=MESSAGE_SECONDS)
+        send_email.apply_async((email_id,), retry=False)
 
 
 @shared_task
 def send_due_emails() -> int:
-    """Sweep: start what is due, whatever became of the task that should have; returns how many."""
+    """Sweep: start what is due, whatever became of the task that should have; returns how many.
+
+    While the queue is long it starts nothing, or the queue would grow with every sweep.
+    """
     actions.bury_lost()
-    email_ids = list(Email.objects.due().values_list("pk", flat=True)[:ROWS_PER_SWEEP])
+    is_busy = messages_waiting() > LONG_QUEUE
+    email_ids = [] if is_busy else list(Email.objects.due().values_list("pk", flat=True)[:ROWS_PER_SWEEP])
     send_emails(email_ids)
     try:
         note_sweep()
@@ -53,6 +57,12 @@ def send_due_emails() -> int:
 def delete_old_emails() -> int:
     """Forget what ended long ago; returns how many."""
     return actions.delete_old()
+
+
+def messages_waiting() -> int:
+    """Return how many messages the workers have not taken from their queue yet."""
+    with current_app.connection_or_acquire() as connection:
+        return int(connection.default_channel.queue_declare(current_app.conf.task_default_queue).message_count)
 
 
 def hand_over(batches: list[list[int]]) -> None:

@@ -1,10 +1,12 @@
 """Of several workers one sends an e-mail, and what none of them came for is swept up."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
+from celery import current_app
 from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
@@ -170,11 +172,26 @@ def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
     assert set(Email.objects.all()) == set(kept)
 
 
-def test_a_long_queue_does_not_grow_with_every_sweep(monkeypatch):
-    options = []
-    monkeypatch.setattr(send_email, "apply_async", lambda args, **how: options.append(how))
+@pytest.fixture
+def queue():
+    """Use a queue of this test's own; return a function that puts messages into it."""
+    usual, name = current_app.conf.task_default_queue, f"queue-{uuid.uuid4().hex}"
+    with current_app.connection_for_write() as connection, connection.SimpleQueue(name) as messages:
+
+        def put(count):
+            for number in range(count):
+                messages.put(number)
+
+        current_app.conf.task_default_queue = name
+        yield put
+        current_app.conf.task_default_queue = usual
+        messages.clear()
+
+
+@pytest.mark.parametrize(("waiting", "count"), [(0, 1), (100, 1), (101, 0)])
+def test_a_long_queue_does_not_grow_with_every_sweep(started, queue, waiting, count):
     EmailFactory()
+    queue(waiting)
 
-    send_due_emails()
-
-    assert options == [{"retry": False, "expires": 60}]
+    assert send_due_emails() == count
+    assert len(started) == count

@@ -144,7 +144,8 @@ def kill_idle_announcer():
             cursor.execute(
                 """
                 SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
-                WHERE datname = current_database() AND locktype = 'advisory' AND state = 'idle' AND clock_timestamp() - state_change > interval '0.2 s'
+                WHERE datname = current_database() AND locktype = 'advisory' AND state = 'idle'
+                    AND clock_timestamp() - state_change > interval '0.2 s'
                 """,
             )
             if cursor.fetchall():
