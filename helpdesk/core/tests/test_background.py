@@ -68,3 +68,19 @@ def test_a_failure_loses_what_was_being_done_and_nothing_else():
     waiting.give("last")
 
     assert done.wait(PATIENCE)
+    assert waiting.finish()
+
+
+def test_a_process_that_ends_waits_for_what_is_being_done_but_not_for_ever(monkeypatch):
+    work = Work()
+    waiting = Background(work, name="test")
+    waiting.give(1)
+    waiting.give("last")
+
+    monkeypatch.setattr(background, "FINISH_SECONDS", 0.05)
+    assert not waiting.finish()
+    monkeypatch.undo()
+    work.may_end.set()
+    background.finish()
+
+    assert work.is_done.is_set()

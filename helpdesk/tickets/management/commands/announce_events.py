@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from helpdesk.core import background
 from helpdesk.tickets.announcer import Announcer
 
 
@@ -15,3 +16,4 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, announcer.stop)
         announcer.run()
+        background.finish()
