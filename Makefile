@@ -5,6 +5,9 @@ PYTHON ?= $(or $(shell for python in python3 python3.14 python3.13 python3.12 py
 	if $$python -c $(IS_NEW_ENOUGH) 2>/dev/null; then echo $$python; break; fi; done),python3)
 ARGS ?=
 FUZZ_EXAMPLES ?= 300
+FAULT_SECONDS ?= 20
+FAULT_SEED ?= 1
+FAULTS_MUTATION ?=
 
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
@@ -19,7 +22,7 @@ export FUZZ_EXAMPLES
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format manage shell reset bench fuzz locks
+.PHONY: help up test check format manage shell reset bench fuzz faults locks
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -51,6 +54,10 @@ bench: $(READY) ## Measure what docs/performance.md quotes, with servers of its 
 
 fuzz: $(READY) ## Send generated requests to the whole API (FUZZ_EXAMPLES=300 for each operation)
 	@$(STACK) run -- $(IN_VENV) -m pytest -m fuzz $(ARGS)
+
+faults: $(READY) ## Break a stack of its own in every way that it should survive (FAULT_SECONDS=20 FAULT_SEED=1 FAULTS_MUTATION=no_lease)
+	@FAULT_SECONDS=$(FAULT_SECONDS) FAULT_SEED=$(FAULT_SEED) FAULTS_MUTATION=$(FAULTS_MUTATION) \
+		$(STACK) run -- $(IN_VENV) -m pytest faults -n auto --maxprocesses 4 --timeout 600 --verbose $(ARGS)
 
 locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
 	@for name in base local production node; do \

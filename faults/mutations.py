@@ -1,0 +1,49 @@
+"""Three ways to build it wrong, each of which the suite has to notice; FAULTS_MUTATION names one of them."""
+
+import os
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+from django.db.models import Max
+
+from helpdesk.emails import actions
+from helpdesk.tickets import announcer
+from helpdesk.tickets.announcer import Announcer
+from helpdesk.tickets.models import TicketEvent
+
+CLAIM_WITHOUT_LEASE = """
+    UPDATE emails_email SET attempts = attempts + 1
+    WHERE id = %(id)s AND state = 'pending' AND attempts < %(maximum)s AND next_at <= STATEMENT_TIMESTAMP()
+    RETURNING *
+"""
+
+
+def no_sweep() -> None:
+    """Trust Celery to lose no task."""
+    del settings.CELERY_BEAT_SCHEDULE["send-due-emails"]
+
+
+def no_lease() -> None:
+    """Let several workers send an e-mail at the same time."""
+    actions.CLAIM = CLAIM_WITHOUT_LEASE
+
+
+def sequence_as_cursor() -> None:
+    """Remember the highest number that was announced, and look only behind it: numbers are taken before the commit."""
+
+    def announce_all(self: Announcer) -> None:
+        announced = TicketEvent.objects.exclude(announced_at=None)
+        cursor = announced.aggregate(last=Max("pk"))["last"] or 0
+        while events := list(TicketEvent.objects.filter(pk__gt=cursor).order_by("pk")[: announcer.BATCH_SIZE]):
+            cursor = events[-1].pk
+            announcer.announce_together(events)
+
+    Announcer.announce_all = announce_all  # type: ignore[method-assign]
+
+
+MUTATIONS: Mapping[str, Callable[[], None]] = {
+    mutation.__name__: mutation for mutation in (no_sweep, no_lease, sequence_as_cursor)
+}
+
+if chosen := os.environ.get("FAULTS_MUTATION"):
+    MUTATIONS[chosen]()

@@ -1,0 +1,109 @@
+"""A program of the product, run as a group of processes that can be killed, hung and started again."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from compose.embedded.guard import Guard
+from compose.embedded.options import ROOT
+from compose.embedded.processes import kill_group
+
+PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.02
+
+
+def until(condition: Callable[[], object], *, seconds: float = PATIENCE_SECONDS, what: str = "") -> None:
+    """Wait for a condition to hold; AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Not within {seconds} s: {what or condition.__name__}")
+        time.sleep(POLL_SECONDS)
+
+
+class Program:
+    """Runs one command at a time; what it says is kept in a file beside the others'."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        guard: Guard,
+        environment: Mapping[str, str],
+        is_ready: Callable[[], object],
+    ) -> None:
+        self.name = name
+        self.command = command
+        self.log = folder / f"{name}.log"
+        self.guard = guard
+        self.environment = environment
+        self.is_ready = is_ready
+        self.process: subprocess.Popen[bytes] | None = None
+        self.began_at = 0
+
+    @property
+    def pid(self) -> int:
+        if self.process is None:
+            raise AssertionError(f"{self.name} was never started")
+        return self.process.pid
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def begin(self) -> None:
+        """Start it without waiting until it works."""
+        with self.log.open("ab") as log:
+            self.began_at = log.tell()
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.guard.will_end(self.process.pid)
+
+    def said(self) -> str:
+        """Return what it has said since it was started last."""
+        with self.log.open("rb") as log:
+            log.seek(self.began_at)
+            return log.read().decode(errors="replace")
+
+    def start(self) -> None:
+        self.begin()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        until(lambda: not self.is_running() or self.is_ready(), what=f"{self.name} works")
+        if not self.is_running():
+            raise AssertionError(f"{self.name} has ended:\n{self.said()[-3000:]}")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program and its children."""
+        os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        kill_group(self.pid)
+        self.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, as a supervisor does, and wait until it has."""
+        if self.is_running():
+            os.kill(self.pid, signal.SIGTERM)
+        self.wait()
+        kill_group(self.pid)
+
+    def wait(self) -> None:
+        if self.process is not None:
+            self.process.wait(PATIENCE_SECONDS)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()

@@ -1,0 +1,20 @@
+"""The product with times so short that a fault is over in seconds."""
+
+from datetime import timedelta
+
+from config.settings.local import *
+
+# Applications
+INSTALLED_APPS += ["faults"]
+
+# Requests: counted as ever, and never refused
+THROTTLE_USER_RATE = THROTTLE_ANON_RATE = "1000000/minute"
+
+# E-mail
+EMAIL_TIMEOUT = 3
+EMAIL_LEASE = timedelta(seconds=6)
+EMAIL_FIRST_WAIT = timedelta(seconds=1)
+CELERY_BEAT_SCHEDULE["send-due-emails"]["schedule"] = timedelta(seconds=1)
+
+# Live events
+WEBSOCKET_HEARTBEAT = timedelta(seconds=5)

@@ -1,0 +1,46 @@
+"""One world for each process of the tests, calm before each of them."""
+
+import os
+import random
+
+import pytest
+
+from faults.flow import flowing
+from faults.history import History
+from faults.world import running_world
+
+SEED = int(os.environ.get("FAULT_SEED", "1"))
+SECONDS = float(os.environ.get("FAULT_SECONDS", "2"))
+"""How long a fault lasts, or goes on being made."""
+ROUNDS = max(2, round(SECONDS / 2))
+"""How often one is made that takes a moment."""
+
+
+@pytest.fixture(scope="session")
+def lasting_world():
+    with running_world(mutation=os.environ.get("FAULTS_MUTATION", "")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(lasting_world):
+    lasting_world.calm()
+    return lasting_world
+
+
+@pytest.fixture
+def flow(world):
+    """Traffic from before the fault until it is settled."""
+    with flowing(world, seed=SEED) as running:
+        yield running
+
+
+@pytest.fixture
+def dice(request):
+    return random.Random(f"{SEED} {request.node.name}")
+
+
+def check(flow, **allowed):
+    """Let everything be delivered, and hold it against the promises."""
+    flow.settle()
+    History(flow).check(**allowed)

@@ -1,0 +1,36 @@
+"""The suite notices what it is there for: built wrong in one of three ways, the product does not pass."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compose.embedded.options import ROOT
+
+TESTS = Path(__file__).parent.relative_to(ROOT)
+PATIENCE_SECONDS = 8
+NOTICED = {
+    "no_sweep": ("test_redis.py", "emptied", "everything is delivered"),
+    "no_lease": ("test_mail.py", "takes_long", "mails arrived once too often"),
+    "sequence_as_cursor": ("test_announcer.py", "committed_after_later", "everything is delivered"),
+}
+
+
+@pytest.mark.parametrize("mutation", NOTICED)
+def test_the_suite_notices(mutation):
+    file, name, reason = NOTICED[mutation]
+    variables = {"FAULTS_MUTATION": mutation, "FAULT_PATIENCE": str(PATIENCE_SECONDS)}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", TESTS / file, "-k", name],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout[-3000:]
+    assert reason in ended.stdout
