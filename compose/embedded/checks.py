@@ -45,7 +45,7 @@ def commands() -> Mapping[str, list[str]]:
         "format": [python, "-m", "ruff", "format", "--check", "--quiet"],
         "lock files": [python, "-m", "compose.embedded.locks"],
         "templates": [str(BIN / "djade"), "--check", "--target-version", "5.2", *_templates()],
-        "scripts": [str(BIN / "shellcheck"), *_scripts()],
+        "scripts": [str(BIN / "shellcheck"), "--external-sources", *_scripts()],
     }
 
 
