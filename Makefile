@@ -15,6 +15,7 @@ STACK := $(IN_VENV) -m compose.embedded
 PYTHON_PACKAGES := $(VENV)/.installed
 NODE_PACKAGES := compose/embedded/node_modules/.installed
 TRANSLATIONS := helpdesk/locale/es/LC_MESSAGES/django.mo
+CONTAINER_TOOLS := $(VENV)/.installed-containers
 READY := $(PYTHON_PACKAGES) $(TRANSLATIONS)
 
 export FUZZ_EXAMPLES
@@ -30,10 +31,10 @@ help: ## Show the targets
 up: $(READY) $(NODE_PACKAGES) ## Run the whole stack in the foreground, Ctrl-C stops it (PORT=8000 MAIL_PORT=8025 FLOWER_PORT=5555 DATA_DIR=.data)
 	@$(STACK) up
 
-test: $(READY) ## Run the tests with servers of their own (ARGS="helpdesk/users -k login")
+test: $(READY) $(CONTAINER_TOOLS) ## Run the tests with servers of their own (ARGS="helpdesk/users -k login")
 	@$(STACK) run -- $(IN_VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
-check: $(PYTHON_PACKAGES) ## Check style, types, imports, migrations, API schema, templates, scripts and lock files
+check: $(PYTHON_PACKAGES) $(CONTAINER_TOOLS) ## Check style, types, imports, migrations, API schema, templates, scripts, container files and lock files
 	@$(STACK) run -- $(IN_VENV) -m compose.embedded.checks
 
 format: $(PYTHON_PACKAGES) ## Format the code, and fix what can be fixed safely
@@ -60,7 +61,7 @@ faults: $(READY) ## Break a stack of its own in every way that it should survive
 		$(STACK) run -- $(IN_VENV) -m pytest faults -n auto --maxprocesses 4 --timeout 600 --verbose $(ARGS)
 
 locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
-	@for name in base local production node; do \
+	@for name in base local production containers node; do \
 		$(IN_VENV) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 			--custom-compile-command "make locks" $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
@@ -70,6 +71,9 @@ $(PYTHON_PACKAGES): requirements/local.txt
 
 %.mo: %.po $(PYTHON_PACKAGES)
 	@$(IN_VENV) -m babel.messages.frontend --quiet compile --input-file $< --output-file $@
+
+$(CONTAINER_TOOLS): $(PYTHON_PACKAGES) requirements/containers.txt
+	@$(PYTHON) compose/embedded/install.py containers
 
 $(NODE_PACKAGES): $(PYTHON_PACKAGES) requirements/node.txt compose/embedded/package-lock.json
 	@$(IN_VENV) -m compose.embedded.node

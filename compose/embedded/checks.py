@@ -13,6 +13,8 @@ from compose.embedded.options import ROOT
 
 BIN = Path(sys.executable).parent
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+CADDYFILE = "compose/production/proxy/Caddyfile"
+SITE = "https://helpdesk.example.com"
 SCRIPT_FOLDERS = [".ci", "compose"]
 TEMPLATE_FOLDERS = ["config", "helpdesk"]
 
@@ -35,6 +37,7 @@ def main() -> int:
 def commands() -> Mapping[str, list[str]]:
     """Return the command lines by what they check, the slowest first, so that the others run beside it."""
     python, manage = sys.executable, [sys.executable, "manage.py"]
+    caddy = str(BIN / "caddy")
     return {
         "types": [python, "-m", "mypy"],
         "API schema": [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull],
@@ -46,6 +49,10 @@ def commands() -> Mapping[str, list[str]]:
         "lock files": [python, "-m", "compose.embedded.locks"],
         "templates": [str(BIN / "djade"), "--check", "--target-version", "5.2", *_templates()],
         "scripts": [str(BIN / "shellcheck"), "--external-sources", *_scripts()],
+        "compose files": [python, "-m", "compose.embedded.compose_files"],
+        "images": [str(BIN / "hadolint"), *_found("*/*/Dockerfile")],
+        "proxy": ["env", f"SITE_URL={SITE}", caddy, "validate", "--config", CADDYFILE],
+        "proxy's format": [caddy, "fmt", "--diff", CADDYFILE],
     }
 
 
@@ -75,6 +82,10 @@ def _templates() -> list[str]:
 
 def _scripts() -> list[str]:
     return [str(path) for folder in SCRIPT_FOLDERS for path in _files(ROOT / folder) if _is_shell_script(path)]
+
+
+def _found(pattern: str) -> list[str]:
+    return [str(path) for path in sorted((ROOT / "compose").glob(pattern))]
 
 
 def _files(folder: Path) -> Iterator[Path]:

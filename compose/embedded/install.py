@@ -1,4 +1,4 @@
-"""Makes .venv and installs the Python packages of the lock file into it.
+"""Makes .venv and installs the Python packages of a lock file into it: install.py [NAME], of requirements/local.txt.
 
 Runs with the machine's own Python and the standard library alone, and has to be understood by a Python that is too old.
 """
@@ -13,10 +13,10 @@ OLDEST = (3, 11)
 ROOT = Path(__file__).resolve().parent.parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-LOCK = ROOT / "requirements" / "local.txt"
+REQUIREMENTS = ROOT / "requirements"
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     # Ctrl-C reaches pip as well, and needs no trace.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.version_info < OLDEST:
@@ -24,8 +24,12 @@ def main() -> None:
         sys.exit(f"Python {needed} or newer is needed, this is {ours}: run `make up PYTHON=/path/to/a/newer/python3`.")
     if not is_usable():
         make_venv()
-    install_packages()
-    (VENV / ".installed").touch()
+    if not arguments:
+        install_packages(REQUIREMENTS / "local.txt")
+        (VENV / ".installed").touch()
+    for name in arguments:
+        install_packages(REQUIREMENTS / f"{name}.txt")
+        (VENV / f".installed-{name}").touch()
 
 
 def is_usable() -> bool:
@@ -47,13 +51,13 @@ def make_venv() -> None:
     print(f" {time.monotonic() - started:.1f} s", flush=True)
 
 
-def install_packages() -> None:
+def install_packages(lock: Path) -> None:
     """Run pip; show its progress as a count on a terminal, and its words only if it fails."""
     started = time.monotonic()
-    total = LOCK.read_text().count("==")
+    total = lock.read_text().count("==")
     title = f"Install {total} Python packages ..."
     print(title, end="", flush=True)
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", "-r", str(LOCK)]
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
     output = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         for line in pip.stdout or ():
@@ -68,4 +72,4 @@ def install_packages() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -30,8 +30,15 @@ SETTINGS = [ROOT / "config" / "settings" / f"{name}.py" for name in ("base", "lo
 README_ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| .* \|$", re.MULTILINE)
 ENV_FILES = sorted((ROOT / ".envs").glob(".*/.*"))
 TEMPLATES = [path for path in ENV_FILES if path.parent.name == ".production"]
-# What the image of PostgreSQL reads, and what Django itself does.
-READ_BY_OTHERS = {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "DJANGO_SETTINGS_MODULE"}
+# What the image of PostgreSQL and the start of Flower read, and what Django itself does.
+READ_BY_CONTAINERS = {
+    "POSTGRES_DB",
+    "POSTGRES_USER",
+    "POSTGRES_PASSWORD",
+    "CELERY_FLOWER_USER",
+    "CELERY_FLOWER_PASSWORD",
+}
+READ_BY_OTHERS = READ_BY_CONTAINERS | {"DJANGO_SETTINGS_MODULE"}
 
 
 def check(variables):
@@ -149,12 +156,8 @@ def test_a_production_template_starts_only_when_every_empty_value_is_filled_in()
         variables[name] = COMPLETE[name]
 
     assert set(refused) == COMPLETE.keys() - {"DJANGO_SETTINGS_MODULE"}
-    # PostgreSQL's image refuses to start without a password.
-    assert {name for name, value in variables.items() if not value} == {
-        "POSTGRES_DB",
-        "POSTGRES_USER",
-        "POSTGRES_PASSWORD",
-    }
+    # PostgreSQL's image and Flower refuse to start without a password.
+    assert {name for name, value in variables.items() if not value} == READ_BY_CONTAINERS
 
 
 def test_production_templates_hold_no_values_but_the_settings_module():
@@ -163,12 +166,13 @@ def test_production_templates_hold_no_values_but_the_settings_module():
     assert values == PRODUCTION
 
 
-def test_the_local_files_and_the_templates_name_the_same_files():
+def test_production_has_the_files_of_the_local_stack_and_one_without_secrets_for_the_proxy():
     names = {
         folder: [path.name for path in ENV_FILES if path.parent.name == folder] for folder in (".local", ".production")
     }
 
-    assert names == {".local": [".django", ".postgres"], ".production": [".django", ".postgres"]}
+    assert names == {".local": [".django", ".postgres"], ".production": [".django", ".postgres", ".site"]}
+    assert lines_of(ROOT / ".envs" / ".production" / ".site").keys() == {"SITE_URL", "DJANGO_ALLOWED_HOSTS"}
 
 
 @pytest.mark.parametrize("path", ENV_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")

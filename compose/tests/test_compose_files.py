@@ -1,0 +1,237 @@
+"""Every command, variable, port, volume, file and address that the compose files name exists."""
+
+import re
+
+import pytest
+from django.core.management import get_commands
+from django.urls import resolve
+from flower.urls import handlers as flower_handlers
+
+from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file, specification_faults
+from compose.embedded.options import ROOT
+from compose.tests.dockerfile import read_stages
+from config.tests.test_environment import READ_BY_OTHERS, lines_of, read_by_settings
+
+LOCAL, PRODUCTION = map(read_compose_file, COMPOSE_FILES)
+STACKS = {"local": LOCAL, "production": PRODUCTION}
+SERVICES = [
+    pytest.param(name, service, id=f"{stack}-{name}")
+    for stack, content in STACKS.items()
+    for name, service in content["services"].items()
+]
+each_service = pytest.mark.parametrize("name, service", SERVICES)
+each_stack = pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS.keys())
+
+SCALABLE = ["web", "websocket", "celeryworker"]
+# What comes with the images that are not ours.
+PROGRAMS = {"postgres": "postgres", "redis": "redis-server"}
+READ_BY_IMAGES = {"mailpit": {"MP_MAX_MESSAGES"}, "postgres": {"POSTGRES_INITDB_ARGS"}}
+# How those are asked that are not asked over HTTP.
+CHECKS = {
+    "celeryworker": "celery --app config inspect ping",
+    "postgres": "pg_isready",
+    "redis": "redis-cli ping",
+    "mailpit": "/mailpit readyz",
+}
+HTTP_CHECK = re.compile(r"(?:(?:localhost|127\.0\.0\.1):|/healthcheck )(\d+)\s?(/\w*)")
+FLOWER_PATHS = [handler[0] for handler in flower_handlers if isinstance(handler, tuple)]
+MAINTENANCE = [path for path in (ROOT / "compose/production/postgres/maintenance").rglob("*") if path.is_file()]
+DEFAULT = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
+DOCUMENTED = re.compile(r"^\| `([A-Z_]+)` \| `([^`]*)`", re.MULTILINE)
+
+
+def stage_of(service):
+    """Return the last stage of the image that a service builds."""
+    return read_stages(ROOT / service["build"]["dockerfile"])[service["build"].get("target", "")]
+
+
+def scripts_of(service):
+    """Return what the image of a service copies from here, by the place where it has it."""
+    return {
+        target + (source.rpartition("/")[2] if target.endswith("/") else ""): ROOT / source
+        for origin, sources, target in stage_of(service).copies
+        if not origin
+        for source in sources
+    }
+
+
+def start_of(name, service):
+    """Return the text that says how a service starts and on which ports it listens."""
+    if name == "proxy":
+        return (ROOT / "compose" / "production" / "proxy" / "Caddyfile").read_text()
+    command = service["command"].split()[0]
+    return scripts_of(service)[command].read_text()
+
+
+def variables_of(service):
+    from_files = [name for path in service.get("env_file", []) for name in lines_of(ROOT / path)]
+    return {*from_files, *service.get("environment", {})}
+
+
+@each_service
+def test_its_command_exists(name, service):
+    command = service.get("command", "").split()
+
+    match command:
+        case []:
+            assert name in {"proxy", "backups", "postgres", "mailpit"}
+        case ["python", "manage.py", subcommand, *_]:
+            assert subcommand in get_commands()
+        case [path] if path.startswith("/"):
+            assert scripts_of(service)[path].is_file()
+        case [program, *_]:
+            assert program == PROGRAMS[name]
+
+
+def test_the_backups_start_with_a_script_of_postgresqls_image():
+    (entrypoint,) = PRODUCTION["services"]["backups"]["entrypoint"]
+    folder, _, name = entrypoint.rpartition("/")
+
+    assert scripts_of(PRODUCTION["services"]["postgres"]).keys() == {f"{folder}/maintenance"}
+    assert (ROOT / "compose" / "production" / "postgres" / "maintenance" / name).is_file()
+
+
+@each_service
+def test_its_variables_are_read(name, service):
+    assert variables_of(service) - read_by_settings() - READ_BY_OTHERS == READ_BY_IMAGES.get(name, set())
+
+
+@each_service
+def test_its_files_exist(name, service):
+    mounted = [volume.split(":")[0] for volume in service.get("volumes", [])]
+    ours = [path for path in mounted if path.startswith(".")]
+
+    assert [path for path in [*service.get("env_file", []), *ours] if not (ROOT / path).exists()] == []
+
+
+@each_stack
+def test_its_volumes_are_declared_and_used(stack):
+    used = {
+        volume.split(":")[0]
+        for service in stack["services"].values()
+        for volume in service.get("volumes", [])
+        if not volume.startswith(".")
+    }
+
+    assert used == stack["volumes"].keys()
+
+
+@each_stack
+def test_its_networks_are_declared(stack):
+    used = {network for service in stack["services"].values() for network in service.get("networks", [])}
+
+    assert used == stack.get("networks", {}).keys()
+
+
+@each_stack
+def test_nobody_waits_for_a_service_that_cannot_answer(stack):
+    services = stack["services"]
+    waits = [
+        (other, wait["condition"])
+        for service in services.values()
+        for other, wait in service.get("depends_on", {}).items()
+    ]
+
+    assert {other for other, _ in waits} <= services.keys()
+    assert [other for other, how in waits if how == "service_healthy" and "healthcheck" not in services[other]] == []
+    assert {other for other, how in waits if how == "service_completed_successfully"} <= {"migrate"}
+
+
+@each_service
+def test_it_listens_on_the_ports_that_are_published(name, service):
+    published = {int(port.rpartition(":")[2]) for port in service.get("ports", [])}
+    if not published:
+        return
+
+    start = "8025" if name == "mailpit" else start_of(name, service)
+
+    assert [port for port in published if not re.search(rf"\b{port}\b", start)] == []
+
+
+@each_service
+def test_its_health_check_asks_for_something_that_exists(name, service):
+    check = " ".join(service.get("healthcheck", {}).get("test", []))
+    match = HTTP_CHECK.search(check)
+
+    if match is None:
+        assert not check or CHECKS[name] in check
+        return
+    port, path = match.groups()
+    assert re.search(rf"\b{port}\b", start_of(name, service))
+    assert path in FLOWER_PATHS if name == "flower" else path == "/" if name == "proxy" else resolve(path)
+
+
+def test_what_holds_a_service_up_is_checked():
+    checked = {name for name, service in PRODUCTION["services"].items() if "healthcheck" in service}
+
+    assert checked == {"proxy", "web", "websocket", "celeryworker", "flower", "postgres", "redis"}
+
+
+def test_local_pages_are_where_make_up_has_them_and_on_this_machine_alone():
+    ports = {name: service["ports"] for name, service in LOCAL["services"].items() if "ports" in service}
+
+    assert ports == {
+        "django": ["127.0.0.1:8000:8000"],
+        "flower": ["127.0.0.1:5555:5555"],
+        "mailpit": ["127.0.0.1:8025:8025"],
+    }
+
+
+def test_in_production_only_the_proxy_is_reached_from_outside():
+    ports = {name: service["ports"] for name, service in PRODUCTION["services"].items() if "ports" in service}
+
+    assert ports == {"proxy": ["80:8080", "443:8443"], "flower": ["127.0.0.1:5555:5555"]}
+    assert PRODUCTION["networks"]["data"] == {"internal": True}
+    assert {
+        name for name in ("postgres", "redis", "backups") if PRODUCTION["services"][name]["networks"] != ["data"]
+    } == set()
+
+
+def test_the_proxy_knows_no_secrets():
+    assert variables_of(PRODUCTION["services"]["proxy"]) == {"SITE_URL", "DJANGO_ALLOWED_HOSTS"}
+
+
+@pytest.mark.parametrize("name", SCALABLE)
+def test_a_service_that_is_scaled_has_neither_a_name_nor_a_port_of_its_own(name):
+    assert PRODUCTION["services"][name].keys() & {"container_name", "ports", "hostname"} == set()
+
+
+@pytest.mark.parametrize("name", PRODUCTION["services"])
+def test_in_production_a_service_is_bounded_and_may_do_little(name):
+    service = PRODUCTION["services"][name]
+
+    assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    assert "stop_grace_period" in service or name == "migrate"
+
+
+@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
+def test_a_file_that_breaks_the_specification_is_refused(path, tmp_path):
+    broken = tmp_path / path.name
+    broken.write_text(path.read_text().replace("start_period:", "start_perod:", 1))
+
+    (fault,) = specification_faults(broken)
+
+    assert list(specification_faults(path)) == []
+    assert "start_perod" in fault
+
+
+def test_redis_evicts_the_cache_alone_in_both_stacks():
+    commands = {stack["services"]["redis"]["command"] for stack in STACKS.values()}
+
+    assert len(commands) == 1
+    assert "--maxmemory-policy volatile-ttl" in commands.pop()
+
+
+def test_the_variables_of_the_compose_files_and_the_scripts_are_documented_with_their_defaults():
+    sources = [*COMPOSE_FILES, *(ROOT / "compose").glob("production/**/start"), *MAINTENANCE]
+    used = {match for path in sources for match in DEFAULT.findall(path.read_text()) if match[1]}
+    documents = [ROOT / "README.md", ROOT / "docs" / "deployment.md"]
+
+    documented = {match for path in documents for match in DOCUMENTED.findall(path.read_text())}
+
+    assert used - documented == set()
