@@ -73,6 +73,15 @@ def test_both_stacks_have_the_python_that_the_lock_files_are_made_for():
     assert pythons.pop().startswith(f"docker.io/python:{requires[1]}.")
 
 
+def test_the_proxy_that_is_tested_is_the_one_in_the_image():
+    # Older ones let X_Forwarded_For pass, which servers take for X-Forwarded-For.
+    tested = re.search(r"^caddyserver==(\S+)", (ROOT / "requirements" / "containers.txt").read_text(), re.MULTILINE)
+    stages = read_stages(ROOT / "compose" / "production" / "django" / "Dockerfile")
+
+    assert tested
+    assert stages["proxy"].base == f"docker.io/caddy:{tested[1]}-alpine"
+
+
 @each_dockerfile
 def test_what_is_copied_exists_and_is_sent_to_the_builder(path):
     stages = read_stages(path)
