@@ -14,6 +14,7 @@ from compose.embedded.options import ROOT
 BIN = Path(sys.executable).parent
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 CADDYFILE = "compose/production/proxy/Caddyfile"
+KUBERNETES = "1.33"
 SITE = "https://helpdesk.example.com"
 SCRIPT_FOLDERS = [".ci", "compose"]
 TEMPLATE_FOLDERS = ["config", "helpdesk"]
@@ -37,7 +38,7 @@ def main() -> int:
 def commands() -> Mapping[str, list[str]]:
     """Return the command lines by what they check, the slowest first, so that the others run beside it."""
     python, manage = sys.executable, [sys.executable, "manage.py"]
-    caddy = str(BIN / "caddy")
+    caddy, kubernetes = str(BIN / "caddy"), str(BIN / "kubernetes-validate")
     return {
         "types": [python, "-m", "mypy"],
         "API schema": [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull],
@@ -53,6 +54,7 @@ def commands() -> Mapping[str, list[str]]:
         "images": [str(BIN / "hadolint"), *_found("*/*/Dockerfile")],
         "proxy": ["env", f"SITE_URL={SITE}", caddy, "validate", "--config", CADDYFILE],
         "proxy's format": [caddy, "fmt", "--diff", CADDYFILE],
+        "Kubernetes": [kubernetes, "--strict", "--quiet", "-k", KUBERNETES, *_found("production/kubernetes/*.yaml")],
     }
 
 
