@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -20,10 +20,11 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from helpdesk.core.admin import LargeTableAdmin, LinesField, ReadOnlyAdmin
+from helpdesk.core.admin import LargeTableAdmin, ReadOnlyAdmin
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import CHANGEABLE_FIELDS, Origin
+from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.filters import TicketFilter
+from helpdesk.tickets.forms import CommentForm, TicketForm
 from helpdesk.tickets.models import Comment, EventKind, EventSource, Priority, Status, Ticket, TicketEvent
 from helpdesk.tickets.search import TICKET_NUMBER
 from helpdesk.users.admin import AgentModelAdmin, ForAgents, agent_of
@@ -119,28 +120,6 @@ class AssigneeFilter(admin.SimpleListFilter):
         if asked == "nobody":
             return queryset.filter(assigned_to=None)
         return queryset.filter(assigned_to=agent_of(request).pk if asked == "me" else int(asked))
-
-
-class TicketForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
-    class Meta:
-        model = Ticket
-        fields = list(CHANGEABLE_FIELDS)
-        field_classes = {"description": LinesField}
-        widgets = {"title": forms.TextInput(attrs={"class": "vLargeTextField"})}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "assigned_to" in self.fields:
-            may_stay = Q(pk=self.instance.assigned_to_id)
-            agents = User.objects.agents().filter(Q(is_active=True) | may_stay).order_by("username")
-            self.fields["assigned_to"].queryset = agents  # type: ignore[attr-defined] # a ModelChoiceField
-
-
-class CommentForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
-    class Meta:
-        model = Comment
-        fields = ["content"]
-        field_classes = {"content": LinesField}
 
 
 class NewestRows(forms.BaseInlineFormSet):  # type: ignore[type-arg] # not subscriptable at run time
