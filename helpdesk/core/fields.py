@@ -1,14 +1,17 @@
 """Input fields and filters that take what their schema says and nothing else."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from django_filters import CharFilter, NumberFilter, TypedChoiceFilter
 from django_filters.rest_framework import FilterSet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 MAXIMUM_ID = 2**63 - 1
 ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAXIMUM_ID}
@@ -18,6 +21,8 @@ WHITE_SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u2
 NO_NUL = r"^[^\u0000]*$"
 NOT_BLANK = rf"^[^\u0000]*[^\u0000{WHITE_SPACE}][^\u0000]*$"
 DIGITS = re.compile(r"[0-9]{1,19}")
+# Or the answer to a large body would be many times as large.
+UNKNOWN_NAMES_SHOWN = 10
 
 
 class TextField(serializers.CharField):
@@ -43,6 +48,24 @@ class TruthField(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
+
+
+class ExactSerializer(serializers.Serializer[Any]):
+    """An object that has no other fields than these; DRF's passes over what it does not know."""
+
+    default_error_messages = {"unknown": _("There is no such field.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = [name for name in data if name not in self.fields] if isinstance(data, Mapping) else []
+        reason = ErrorDetail(str(self.error_messages["unknown"]), "unknown")
+        errors: Any = {name: [reason] for name in unknown[:UNKNOWN_NAMES_SHOWN]}
+        try:
+            known = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError(errors | error.detail) from error
+        if errors:
+            raise serializers.ValidationError(errors)
+        return known
 
 
 class IdField(serializers.IntegerField):

@@ -4,13 +4,13 @@ import re
 from http import HTTPStatus
 from typing import Any, Literal
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_serializer
 from rest_framework import serializers
 
 from helpdesk.core.errors import PROBLEM_JSON
-from helpdesk.core.fields import TextField
+from helpdesk.core.fields import ExactSerializer, TextField
 
 DESCRIPTIONS = {
     HTTPStatus.BAD_REQUEST: "A value is refused; `errors` names each with its reason.",
@@ -53,6 +53,16 @@ class TextFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         as_usual = auto_schema._map_serializer_field  # noqa: SLF001
         schema: dict[str, Any] = as_usual(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
         return schema | {"pattern": self.target.pattern}
+
+
+class ExactSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = ExactSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Literal["request", "response"]) -> dict[str, Any]:
+        as_usual = auto_schema._map_serializer  # noqa: SLF001 -- as drf-spectacular's own extensions do it
+        schema: dict[str, Any] = as_usual(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return schema | {"additionalProperties": False}
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):

@@ -6,7 +6,7 @@ import sys
 import pytest
 from rest_framework.exceptions import ValidationError
 
-from helpdesk.core.fields import WHITE_SPACE, IdField, TextField
+from helpdesk.core.fields import WHITE_SPACE, ExactSerializer, IdField, TextField
 
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
 
@@ -49,3 +49,14 @@ def test_an_id_is_an_integer_or_its_digits(value):
 @pytest.mark.parametrize("value", [0, -1, 1.0, True, 2**63, "", " 1", "1.0", "\u0661", "1" * 20, None, [1], b"1"])
 def test_nothing_else_is_an_id(value):
     assert not is_taken(IdField(), value)
+
+
+class Person(ExactSerializer):
+    name = TextField()
+
+
+def test_an_exact_object_has_no_other_fields():
+    assert Person().run_validation({"name": "a"}) == {"name": "a"}
+    with pytest.raises(ValidationError) as refused:
+        Person().run_validation({"name": 1, "nmae": "a"})
+    assert refused.value.get_codes() == {"name": ["invalid"], "nmae": ["unknown"]}
