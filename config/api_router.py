@@ -6,9 +6,8 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, SimpleRouter
 
 from config.health import health
-from helpdesk.emails.views import EmailPreferencesView
 from helpdesk.notifications.views import AsyncAPIView, NotificationViewSet
-from helpdesk.tickets.views import CommentViewSet, TicketViewSet
+from helpdesk.tickets.views import CommentViewSet, PreferencesView, TicketViewSet
 from helpdesk.users.views import (
     EmailVerificationView,
     LogoutView,
@@ -30,6 +29,7 @@ ENTRANCES = {
     "tickets": "ticket-list",
     "comments": "comment-list",
     "notifications": "notification-list",
+    "preferences": "preferences",
     "users": "user-list",
     "me": "user-me",
     "token": "token",
@@ -46,8 +46,8 @@ urlpatterns = [
     path("auth/email/verify/", EmailVerificationView.as_view(), name="email-verify"),
     path("auth/password/reset/", PasswordResetRequestView.as_view(), name="password-reset"),
     path("auth/password/reset/confirm/", PasswordResetView.as_view(), name="password-reset-confirm"),
-    path("email-preferences/", EmailPreferencesView.as_view(), name="email-preferences"),
     path("health/", health, name="health"),
+    path("preferences/", PreferencesView.as_view(), name="preferences"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("asyncapi.json", AsyncAPIView.as_view(), name="asyncapi"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

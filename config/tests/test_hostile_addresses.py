@@ -143,6 +143,7 @@ NO_METHODS = {
     "/api/tickets/{ticket}/events/": ["POST", "PUT", "PATCH", "DELETE"],
     "/api/comments/": ["PUT", "PATCH", "DELETE"],
     "/api/comments/{ticket}/": ["POST", "PUT", "PATCH", "DELETE"],
+    "/api/preferences/": ["POST", "PUT", "DELETE"],
     "/api/users/": ["POST", "PUT", "PATCH", "DELETE"],
     "/api/users/me/": ["POST", "PUT", "DELETE"],
     "/api/auth/token/": ["GET", "PUT", "PATCH", "DELETE"],

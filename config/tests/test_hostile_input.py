@@ -68,6 +68,7 @@ NO_IDS = [
         "²",
     ),
 ]
+NO_TRUTHS = [1, 0, "true", "yes", "", None, [], {}]
 BAD_VALUES = {
     ("post", "/api/tickets/", "title"): NO_TITLES,
     ("post", "/api/tickets/", "description"): [*NO_TEXTS, "a" * 20_001],
@@ -95,7 +96,10 @@ BAD_VALUES = {
         "a@example.com\nBcc: b@example.com",
     ],
     ("post", "/api/auth/register/", "password"): [1, True, None, [], {}, "", "a\0" * 8, "a" * 129, "password"],
-    ("patch", "/api/email-preferences/", "status_changed"): [1, 0, "true", "yes", "", None, [], {}],
+    ("patch", "/api/preferences/", "status_changed"): [
+        *(1, 0, True, "true", "", None, [], [{}], {"": True}, {"sms": True}, {"email\0": True}),
+        *({"live": truth} for truth in NO_TRUTHS),
+    ],
 }
 GOOD_BODIES = {
     "/api/tickets/": {"title": "No sound", "description": "Since today."},

@@ -24,6 +24,7 @@ def test_the_api_says_where_everything_is(api):
         "tickets": "http://testserver/api/tickets/",
         "comments": "http://testserver/api/comments/",
         "notifications": "http://testserver/api/notifications/",
+        "preferences": "http://testserver/api/preferences/",
         "users": "http://testserver/api/users/",
         "me": "http://testserver/api/users/me/",
         "token": "http://testserver/api/auth/token/",

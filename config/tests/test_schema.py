@@ -25,13 +25,13 @@ OPERATION_IDS = [
     "comments_create",
     "comments_list",
     "comments_retrieve",
-    "email_preferences_retrieve",
-    "email_preferences_update",
     "health_retrieve",
     "notifications_list",
     "notifications_read",
     "notifications_read_up_to",
     "notifications_unread_retrieve",
+    "preferences_retrieve",
+    "preferences_update",
     "tickets_create",
     "tickets_destroy",
     "tickets_events_list",
@@ -131,6 +131,8 @@ def test_refusals_document_the_headers_that_tell_what_to_do(operations):
         ("tickets_events_list", {"200"}),
         ("comments_list", {"200"}),
         ("comments_create", {"request", "201", "400"}),
+        ("preferences_retrieve", {"200"}),
+        ("preferences_update", {"request", "200"}),
         ("users_me_retrieve", {"200"}),
         ("users_me_update", {"request", "200"}),
         ("users_list", {"200"}),
@@ -169,6 +171,14 @@ def with_types_that_may_be_null(shape):
     return {"anyOf": [plain, {"type": "null"}]} if shape.get("nullable") is True else plain
 
 
+def test_what_is_refused_when_it_is_unknown_is_not_in_the_schema(schema):
+    components = schema["components"]["schemas"]
+
+    exact = {name for name, component in components.items() if component.get("additionalProperties") is False}
+
+    assert exact == {"MediaChangesRequest", "PatchedPreferenceChangesRequest"}
+
+
 @pytest.mark.django_db
 def test_examples_have_the_keys_of_real_answers(api, customer, agent, operations):
     client = api(customer)
@@ -179,6 +189,7 @@ def test_examples_have_the_keys_of_real_answers(api, customer, agent, operations
         "tickets_retrieve": client.get(f"/api/tickets/{ticket.pk}/"),
         "tickets_events_list": client.get(f"/api/tickets/{ticket.pk}/events/"),
         "comments_list": client.get("/api/comments/"),
+        "preferences_retrieve": client.get("/api/preferences/"),
         "users_me_retrieve": client.get("/api/users/me/"),
         "health_retrieve": api(agent).get("/api/health/"),
     }

@@ -37,7 +37,7 @@ class Listening:
 
     def __init__(self, world, username, *, count):
         with world.client(username) as client:
-            client.patch("/email-preferences/", json={"comment_added": False}).raise_for_status()
+            client.patch("/preferences/", json={"comment_added": {"email": False}}).raise_for_status()
         self.listeners = [Listener(world, username, seed=SEED + number) for number in range(count)]
 
     def __enter__(self):

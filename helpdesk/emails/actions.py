@@ -10,10 +10,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome, Unsubscription
+from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
 from helpdesk.emails.subjects import account_subject, subject_of
 from helpdesk.tickets.audience import occasions_in
-from helpdesk.tickets.models import TicketEvent
+from helpdesk.tickets.models import Medium, TicketEvent
 from helpdesk.users.models import AddressChange, Registration, User
 
 MAXIMUM_ATTEMPTS = 24
@@ -32,9 +32,6 @@ CLAIM = """
 
 def queue_emails(events: Sequence[TicketEvent]) -> list[int]:
     """Owe an e-mail to everybody in the events' audience who wants its kind; return the ids of the new rows."""
-    occasions = occasions_in(events)
-    readers = {reader for occasion in occasions for reader in occasion.audience}
-    unwanted = set(Unsubscription.objects.filter(user__in=readers).values_list("user_id", "kind"))
     emails = [
         Email(
             kind=event.kind,
@@ -44,9 +41,8 @@ def queue_emails(events: Sequence[TicketEvent]) -> list[int]:
             language=reader.language,
             subject=subject_of(event),
         )
-        for event, _ticket, audience in occasions
+        for event, _ticket, audience in occasions_in(events, medium=Medium.EMAIL)
         for reader in audience
-        if (reader.pk, event.kind) not in unwanted
     ]
     # An event that is announced again by hand is not told twice.
     Email.objects.bulk_create(emails, ignore_conflicts=True)

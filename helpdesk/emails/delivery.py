@@ -11,8 +11,9 @@ from django.db import InterfaceError, OperationalError, connection
 
 from helpdesk.emails import actions
 from helpdesk.emails.messages import message_of
-from helpdesk.emails.models import Email, EmailKind, Unsubscription
-from helpdesk.tickets.models import Ticket, TicketEvent
+from helpdesk.emails.models import Email, EmailKind
+from helpdesk.tickets.audience import wants
+from helpdesk.tickets.models import Medium, Ticket, TicketEvent
 from helpdesk.users.models import AddressChange, User
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def reason_to_withdraw_news(email: Email, reader: User | None, event: TicketEven
         return "It has no recipient."
     if not Ticket.objects.visible_to(reader).filter(pk=event.ticket_id).exists():
         return "The recipient may not see the ticket any more, or it was deleted."
-    if Unsubscription.objects.filter(user=reader, kind=email.kind).exists():
+    if not wants(reader, kind=email.kind, medium=Medium.EMAIL):
         return "The recipient has unsubscribed."
     return ""
 

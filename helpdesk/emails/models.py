@@ -138,18 +138,3 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return self.outcome
-
-
-class Unsubscription(models.Model):
-    """A kind of e-mail that a user does not want."""
-
-    user = models.ForeignKey(User, models.CASCADE, related_name="unsubscriptions", db_index=False)
-    kind = models.CharField(_("kind"), max_length=30, choices=EventKind)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "kind"], name="emails_unsubscription_user_kind_unique"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user_id}: {self.kind}"

@@ -13,7 +13,7 @@ from helpdesk.notifications.models import Frame, Notification
 from helpdesk.notifications.push import Told, pusher
 from helpdesk.notifications.streams import head_of_text
 from helpdesk.tickets.audience import occasions_in
-from helpdesk.tickets.models import Comment, TicketEvent
+from helpdesk.tickets.models import Comment, Medium, TicketEvent
 from helpdesk.users.models import User
 
 TAKE_NUMBERS = """
@@ -26,11 +26,11 @@ TAKE_NUMBERS = """
 
 
 def fill_inboxes(events: Sequence[TicketEvent]) -> None:
-    """Add events to the streams of everybody in their audience, and push them to their sockets after the commit.
+    """Add events to the streams of everybody who is told of them live, and push them to their sockets after the commit.
 
     Only the announcer may, in the order in which the events are to be told.
     """
-    occasions = occasions_in(events)
+    occasions = occasions_in(events, medium=Medium.LIVE)
     if not occasions:
         return
     comments = Comment.objects.select_related("author").in_bulk([event.comment_id for event, *_ in occasions])

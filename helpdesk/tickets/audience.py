@@ -1,12 +1,10 @@
-"""Who is told of an event, in whatever way."""
+"""Who is told of an event, and by which medium."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from helpdesk.tickets.models import EventKind, Ticket, TicketEvent
+from helpdesk.tickets.models import ANNOUNCED_KINDS, EventKind, Medium, Mute, Ticket, TicketEvent
 from helpdesk.users.models import User
-
-ANNOUNCED_KINDS = (EventKind.TICKET_CREATED, EventKind.STATUS_CHANGED, EventKind.COMMENT_ADDED)
 
 
 class Occasion(NamedTuple):
@@ -17,22 +15,22 @@ class Occasion(NamedTuple):
     audience: list[User]
 
 
-def occasions_in(events: Sequence[TicketEvent]) -> list[Occasion]:
-    """Return those events that somebody is told of, in order; two queries for any number of them.
+def occasions_in(events: Sequence[TicketEvent], *, medium: Medium) -> list[Occasion]:
+    """Return those events that somebody is told of by a medium, in order; three queries for any number of them.
 
     All agents hear of a new ticket, the creator of a changed status, the creator and the assignee of a comment unless
-    it is their own.
+    it is their own; but not who has muted the kind.
     """
     told = [event for event in events if event.kind in ANNOUNCED_KINDS]
     tickets = Ticket.objects.select_related("created_by", "assigned_to").in_bulk({event.ticket_id for event in told})
     has_new_ticket = any(event.kind == EventKind.TICKET_CREATED for event in told)
     agents = list(User.objects.active().agents().order_by("pk")) if has_new_ticket else []
-    occasions = (
+    occasions = [
         Occasion(event, ticket, audience_of(event, ticket, agents))
         for event in told
         if (ticket := tickets.get(event.ticket_id))
-    )
-    return [occasion for occasion in occasions if occasion.audience]
+    ]
+    return [occasion for occasion in without_mutes(occasions, medium) if occasion.audience]
 
 
 def audience_of(event: TicketEvent, ticket: Ticket, agents: list[User]) -> list[User]:
@@ -44,3 +42,16 @@ def audience_of(event: TicketEvent, ticket: Ticket, agents: list[User]) -> list[
             people.add(ticket.assigned_to)
         people = {person for person in people if person.pk != event.actor_id}
     return sorted((person for person in people if person.is_active), key=lambda person: person.pk)
+
+
+def without_mutes(occasions: Sequence[Occasion], medium: Medium) -> Iterator[Occasion]:
+    users = {user for occasion in occasions for user in occasion.audience}
+    mutes = set(Mute.objects.filter(user__in=users, medium=medium).values_list("user_id", "kind"))
+    for occasion in occasions:
+        kind = occasion.event.kind
+        yield occasion._replace(audience=[user for user in occasion.audience if (user.pk, kind) not in mutes])
+
+
+def wants(user: User, *, kind: str, medium: Medium) -> bool:
+    """Tell whether a user wants to be told of a kind of event by a medium."""
+    return not Mute.objects.filter(user=user, kind=kind, medium=medium).exists()

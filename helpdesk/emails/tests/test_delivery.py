@@ -7,11 +7,11 @@ from django.db.models.functions import Now
 
 from compose.embedded.ports import free_port
 from helpdesk.emails import actions, delivery, messages
-from helpdesk.emails.models import Email, Unsubscription
+from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.emails.tests.outbox import attempts, outcome
-from helpdesk.tickets.models import Ticket
+from helpdesk.tickets.models import Medium, Mute, Ticket
 from helpdesk.users.models import Role, User
 
 pytestmark = pytest.mark.django_db
@@ -172,7 +172,7 @@ def test_when_the_attempts_are_used_up_it_is_dead(smtp):
             "The recipient may not see the ticket any more, or it was deleted.",
         ),
         (
-            lambda email: Unsubscription.objects.create(user=email.recipient, kind=email.kind),
+            lambda email: Mute.objects.create(user=email.recipient, kind=email.kind, medium=Medium.EMAIL),
             "The recipient has unsubscribed.",
         ),
     ],

@@ -6,11 +6,11 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.emails import actions as email_actions
 from helpdesk.emails import receivers, tasks
-from helpdesk.emails.models import Email, Unsubscription
+from helpdesk.emails.models import Email
 from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import EventSource, Priority, TicketEvent
+from helpdesk.tickets.models import EventSource, Medium, Mute, Priority, TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.models import User
 from helpdesk.users.tests.factories import UserFactory
@@ -115,8 +115,9 @@ def test_the_database_refuses_a_second_row_for_an_event_and_recipient(customer):
 
 
 def test_who_has_unsubscribed_is_owed_nothing(announce, customer, agent, superuser):
-    Unsubscription.objects.create(user=agent, kind="ticket_created")
-    Unsubscription.objects.create(user=superuser, kind="comment_added")
+    Mute.objects.create(user=agent, kind="ticket_created", medium=Medium.EMAIL)
+    Mute.objects.create(user=superuser, kind="comment_added", medium=Medium.EMAIL)
+    Mute.objects.create(user=superuser, kind="ticket_created", medium=Medium.LIVE)
 
     actions.create_ticket(by(customer), title="T", description="D")
     announce()

@@ -5,11 +5,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from helpdesk.notifications.actions import fill_inboxes
-from helpdesk.notifications.models import Notification
+from helpdesk.notifications.models import Frame, Notification
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer
-from helpdesk.tickets.models import EventSource, Priority, Ticket, TicketEvent
+from helpdesk.tickets.models import EventSource, Medium, Mute, Priority, Ticket, TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.models import Role, User
 from helpdesk.users.tests.factories import UserFactory
@@ -107,7 +107,7 @@ def test_many_events_are_told_in_order_with_as_many_queries_as_one(inbox, custom
         actions.add_comment(by(agent), ticket.pk, content="Hello")
     events = list(TicketEvent.objects.order_by("pk"))
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         fill_inboxes(events)
 
     assert [(told["seq"], told["id"]) for told in inbox(agent, "?after_seq=0")] == [
@@ -158,6 +158,29 @@ def test_numbers_have_no_holes_and_each_user_has_their_own(announce, inbox, cust
 
     assert [item["seq"] for item in inbox(agent)] == [6, 5, 4, 3, 2, 1]
     assert [item["seq"] for item in inbox(customer)] == [2, 1]
+
+
+def test_a_muted_kind_takes_no_number_and_others_go_on_without_a_hole(announce, inbox, customer, agent, ticket):
+    Mute.objects.create(user=customer, kind="comment_added", medium=Medium.LIVE)
+    Mute.objects.create(user=customer, kind="status_changed", medium=Medium.EMAIL)
+    Ticket.objects.update(assigned_to=agent)
+    for status in ("in_progress", "resolved"):
+        actions.update_ticket(by(agent), ticket.pk, changes={"status": status})
+        actions.add_comment(by(UserFactory(agent=True)), ticket.pk, content="Hello")
+    announce()
+
+    assert [(item["seq"], item["type"]) for item in inbox(customer)] == [(2, "status_changed"), (1, "status_changed")]
+    assert [(item["seq"], item["type"]) for item in inbox(agent)] == [(2, "comment_added"), (1, "comment_added")]
+
+
+def test_what_everybody_has_muted_is_announced_to_nobody(announce, customer, agent, ticket):
+    Mute.objects.create(user=customer, kind="comment_added", medium=Medium.LIVE)
+    actions.add_comment(by(agent), ticket.pk, content="Hello")
+    announce()
+
+    assert not Notification.objects.exists()
+    assert not Frame.objects.exists()
+    assert not TicketEvent.objects.unannounced().exists()
 
 
 def test_an_event_of_a_deleted_ticket_is_told_nobody(announce, agent, ticket):

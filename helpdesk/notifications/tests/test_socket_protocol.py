@@ -174,6 +174,23 @@ def test_what_may_not_be_seen_any_more_is_withdrawn_in_a_replay(client_of, annou
     assert "Secret" not in json.dumps(frame)
 
 
+def test_a_muted_kind_is_not_heard_and_the_next_event_has_the_next_number(
+    listening, told, customer, agent, ticket, api
+):
+    clients = [listening(customer), listening(customer, v2=True)]
+    told(1)
+    api(customer).patch("/api/preferences/", {"comment_added": {"live": False}})
+    told(2)
+    actions.update_ticket(Origin(agent, EventSource.API), ticket.pk, changes={"status": "resolved"})
+
+    for client in clients:
+        assert [(frame["type"], frame["seq"]) for frame in (client.hear(), client.hear())] == [
+            ("comment_added", 1),
+            ("status_changed", 2),
+        ]
+        assert client.round_trip() == []
+
+
 def test_two_clients_of_a_user_hear_the_same(listening, told, customer):
     clients = [listening(customer), listening(customer, v2=True)]
 

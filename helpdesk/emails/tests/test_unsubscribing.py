@@ -1,15 +1,12 @@
-"""Everybody decides which kinds of e-mail they get, in the API or by the link in each of them."""
+"""The link in each e-mail, by which its recipient gets no more of the kind."""
 
 import pytest
 from django.core.signing import Signer
 
 from helpdesk.emails.links import unsubscribe_url
-from helpdesk.emails.models import Unsubscription
+from helpdesk.tickets.models import Mute
 
 pytestmark = pytest.mark.django_db
-
-PREFERENCES = "/api/email-preferences/"
-EVERYTHING = {"ticket_created": True, "status_changed": True, "comment_added": True}
 
 
 @pytest.fixture
@@ -19,35 +16,8 @@ def link(customer, settings):
     return unsubscribe_url(customer, "comment_added").removeprefix("http://testserver")
 
 
-def test_everybody_gets_everything_until_they_say_otherwise(api, customer, stranger):
-    Unsubscription.objects.create(user=stranger, kind="comment_added")
-
-    response = api(customer).get(PREFERENCES)
-
-    assert (response.status_code, response.json()) == (200, EVERYTHING)
-
-
-def test_what_is_left_out_stays_as_it_is(api, customer):
-    client = api(customer)
-
-    client.patch(PREFERENCES, {"comment_added": False})
-    response = client.patch(PREFERENCES, {"status_changed": False, "ticket_created": True})
-
-    assert response.json() == {"ticket_created": True, "status_changed": False, "comment_added": False}
-    assert client.get(PREFERENCES).json() == response.json()
-    assert client.patch(PREFERENCES, EVERYTHING).json() == EVERYTHING
-    assert not Unsubscription.objects.exists()
-
-
-@pytest.mark.parametrize("body", [{"comment_added": "no"}, {"comment_added": 0}, {"comment_added": None}, []])
-def test_a_bad_preference_is_400_and_changes_nothing(api, customer, body):
-    assert api(customer).patch(PREFERENCES, body).status_code == 400
-    assert not Unsubscription.objects.exists()
-
-
-@pytest.mark.parametrize("method", ["get", "patch"])
-def test_without_a_token_there_are_no_preferences(api, method):
-    assert getattr(api(), method)(PREFERENCES).status_code == 401
+def muted():
+    return list(Mute.objects.values_list("user__username", "kind", "medium"))
 
 
 def test_the_link_asks_and_changes_nothing_by_itself(client, customer, link):
@@ -56,21 +26,28 @@ def test_the_link_asks_and_changes_nothing_by_itself(client, customer, link):
     assert response.status_code == 200
     assert '<form method="post">' in response.text
     assert "New comment" in response.text
-    assert not Unsubscription.objects.exists()
+    assert muted() == []
 
 
-def test_one_click_unsubscribes_without_a_login_or_cookie(django_client_with_csrf, api, customer, link):
+def test_one_click_unsubscribes_without_a_login_or_cookie(django_client_with_csrf, link):
     response = django_client_with_csrf.post(link, "List-Unsubscribe=One-Click", "application/x-www-form-urlencoded")
 
     assert response.status_code == 200
-    assert api(customer).get(PREFERENCES).json() == EVERYTHING | {"comment_added": False}
+    assert muted() == [("alice", "comment_added", "email")]
+
+
+def test_a_link_that_was_mailed_long_ago_still_unsubscribes(client, customer):
+    token = Signer(salt="helpdesk.emails.unsubscription").sign_object([customer.pk, "ticket_created"])
+
+    assert client.post(f"/emails/unsubscribe/{token}/").status_code == 200
+    assert muted() == [("alice", "ticket_created", "email")]
 
 
 def test_unsubscribing_twice_is_as_good_as_once(client, customer, link):
     client.post(link)
 
     assert client.post(link).status_code == 200
-    assert Unsubscription.objects.count() == 1
+    assert muted() == [("alice", "comment_added", "email")]
 
 
 def test_the_page_speaks_the_readers_language(client, customer, link):
@@ -96,7 +73,7 @@ def test_a_link_that_we_did_not_sign_leads_nowhere(client, customer, link, metho
     ]
 
     assert statuses == [404] * 4
-    assert not Unsubscription.objects.exists()
+    assert muted() == []
 
 
 def test_the_link_of_somebody_who_is_gone_leads_nowhere(client, customer, link):
