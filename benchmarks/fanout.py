@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -11,29 +10,35 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import psutil
+import psycopg
 
 from benchmarks.data import fill
 from benchmarks.load import Address, Request, ask
 from benchmarks.servers import KINDS, ROOT, environment, running_server
 
 SEED = 1
+# The channel of helpdesk.tickets.models.BELL, which needs Django to be imported.
+BELL = "ticket_events"
 PASSWORD = "testpass123"
 SOCKETS_PER_USER = 10
 SETTLE_SECONDS = 3
 PATIENCE_SECONDS = 30
-LONG, LONGER = 126, 127
+TEXT, LONG, LONGER = 1, 126, 127
 LONGEST_HEAD = 4
 
 
 @dataclass
 class Heard:
-    """What all sockets have heard: seconds from an event's own time to its arrival."""
+    """When each event was committed, and when each socket has heard which of them, by their order."""
 
-    latencies: list[float] = field(default_factory=list)
-    closed: int = 0
+    commits: list[float] = field(default_factory=list)
+    arrivals: list[tuple[int, float]] = field(default_factory=list)
+
+    def latencies(self) -> list[float]:
+        """Return the seconds from a commit to an arrival, sorted."""
+        return sorted(max(0.0, arrived_at - self.commits[number]) for number, arrived_at in self.arrivals)
 
 
 class Ear(asyncio.Protocol):
@@ -43,6 +48,7 @@ class Ear(asyncio.Protocol):
         self.address, self.token, self.heard = address, token, heard
         self.unread = b""
         self.is_open = False
+        self.count = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
@@ -57,32 +63,29 @@ class Ear(asyncio.Protocol):
         transport.write("\r\n".join([*lines, "", ""]).encode())  # type: ignore[attr-defined] # a Transport
 
     def data_received(self, data: bytes) -> None:
-        arrived_at = time.time()
+        arrived_at = time.monotonic()
         self.unread += data
         if not self.is_open:
             _head, end, rest = self.unread.partition(b"\r\n\r\n")
             if not end:
                 return
             self.is_open, self.unread = True, rest
-        for payload in self.frames():
-            told = datetime.fromisoformat(json.loads(payload)["ts"])
-            self.heard.latencies.append(arrived_at - told.timestamp())
+        for _event in range(self.take_events()):
+            self.heard.arrivals.append((self.count, arrived_at))
+            self.count += 1
 
-    def frames(self) -> Iterator[bytes]:
-        """Take the whole frames off what is unread; a server's frames are not masked."""
+    def take_events(self) -> int:
+        """Take the whole frames off what is unread, and return how many were events; a server's are not masked."""
+        events = 0
         while len(self.unread) >= LONGEST_HEAD:
             size, begin = self.unread[1], 2
             if size == LONG:
                 size, begin = int.from_bytes(self.unread[2:4]), 4
             if size == LONGER or len(self.unread) < begin + size:
-                return
-            opcode, payload = self.unread[0] & 0x0F, self.unread[begin : begin + size]
+                break
+            events += self.unread[0] & 0x0F == TEXT
             self.unread = self.unread[begin + size :]
-            if opcode == 1:
-                yield payload
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.heard.closed += 1
+        return events
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ async def listen_and_write(
 ) -> Result:
     """Open the sockets, open tickets at a steady pace, and wait until every socket has heard of every ticket."""
     heard = Heard()
+    noting = asyncio.create_task(note_commits(heard))
     tokens = [await asyncio.to_thread(token_of, writes, name) for name in usernames("agent", options.sockets)]
     author = await asyncio.to_thread(token_of, writes, "customer_1")
     loop = asyncio.get_running_loop()
@@ -118,10 +122,19 @@ async def listen_and_write(
         await asyncio.sleep(options.interval)
     expected = options.events * options.sockets
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(heard.latencies) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 -- it counts
+    while len(heard.arrivals) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 -- it counts
         await asyncio.sleep(0.05)
     after = cpu_of(server), cpu_of(announcer)
-    return Result(len(heard.latencies), expected, sorted(heard.latencies), after[0] - before[0], after[1] - before[1])
+    noting.cancel()
+    return Result(len(heard.arrivals), expected, heard.latencies(), after[0] - before[0], after[1] - before[1])
+
+
+async def note_commits(heard: Heard) -> None:
+    """Hear the bell that PostgreSQL rings when an event is committed, as the announcer does."""
+    async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        await connection.execute(f"LISTEN {BELL}")
+        async for _bell in connection.notifies():
+            heard.commits.append(time.monotonic())
 
 
 def usernames(role: str, sockets: int) -> list[str]:

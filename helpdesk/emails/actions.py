@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -20,6 +20,15 @@ MAXIMUM_ATTEMPTS = 24
 LONGEST_WAIT = timedelta(hours=1)
 RETENTION = timedelta(days=90)
 
+# An event that is announced again by hand is not told twice.
+QUEUE = """
+    INSERT INTO emails_email (uuid, event_id, kind, subject, recipient_id, address, language, state, error, attempts)
+    SELECT gen_random_uuid(), event_id, kind, subject, reader.id, reader.email, reader.language, 'pending', '', 0
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]) AS owed (event_id, kind, subject, user_id)
+    JOIN users_user AS reader ON reader.id = user_id
+    ON CONFLICT (event_id, recipient_id) DO NOTHING
+    RETURNING id
+"""
 # One statement and one clock, so that of several workers one wins.
 CLAIM = """
     UPDATE emails_email
@@ -32,21 +41,17 @@ CLAIM = """
 
 def queue_emails(events: Sequence[TicketEvent]) -> list[int]:
     """Owe an e-mail to everybody in the events' audience who wants its kind; return the ids of the new rows."""
-    emails = [
-        Email(
-            kind=event.kind,
-            event=event,
-            recipient=reader,
-            address=reader.email,
-            language=reader.language,
-            subject=subject_of(event),
-        )
+    owed = [
+        (event.pk, event.kind, subject, user_id)
         for event, _ticket, audience in occasions_in(events, medium=Medium.EMAIL)
-        for reader in audience
+        for subject in [subject_of(event)]
+        for user_id in audience
     ]
-    # An event that is announced again by hand is not told twice.
-    Email.objects.bulk_create(emails, ignore_conflicts=True)
-    return list(Email.objects.pending().filter(event__in=events).values_list("pk", flat=True)) if emails else []
+    if not owed:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(QUEUE, [list(column) for column in zip(*owed, strict=True)])
+        return [email_id for (email_id,) in cursor.fetchall()]
 
 
 def queue_account_email(

@@ -23,6 +23,11 @@ TAKE_NUMBERS = """
     ON CONFLICT (user_id) DO UPDATE SET last_seq = stream.last_seq + excluded.last_seq
     RETURNING user_id, last_seq
 """
+TELL = """
+    INSERT INTO notifications_notification (frame_id, user_id, seq, created_at)
+    SELECT frame_id, user_id, seq, STATEMENT_TIMESTAMP()
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS place (frame_id, user_id, seq)
+"""
 
 
 def fill_inboxes(events: Sequence[TicketEvent]) -> None:
@@ -33,19 +38,22 @@ def fill_inboxes(events: Sequence[TicketEvent]) -> None:
     occasions = occasions_in(events, medium=Medium.LIVE)
     if not occasions:
         return
-    comments = Comment.objects.select_related("author").in_bulk([event.comment_id for event, *_ in occasions])
+    comment_ids = [event.comment_id for event, *_ in occasions if event.comment_id]
+    comments = Comment.objects.select_related("author").in_bulk(comment_ids)
     frames = Frame.objects.bulk_create(
         Frame(event=event, text=dumps(frame_of(event, ticket, comments.get(event.comment_id or 0))).decode())
         for event, ticket, _audience in occasions
     )
-    places = number([[user.pk for user in occasion.audience] for occasion in occasions])
-    Notification.objects.bulk_create(
-        Notification(user_id=user_id, seq=seq, frame=frame)
-        for frame, places_of_frame in zip(frames, places, strict=True)
-        for user_id, seq in places_of_frame
-    )
-    for frame, places_of_frame in zip(frames, places, strict=True):
-        after_commit(pusher.give, Told(head_of_text(frame.text), places_of_frame))
+    places = number([occasion.audience for occasion in occasions])
+    tell([(frame.pk, *place) for frame, own in zip(frames, places, strict=True) for place in own])
+    for frame, own in zip(frames, places, strict=True):
+        after_commit(pusher.give, Told(head_of_text(frame.text), own))
+
+
+def tell(places: Sequence[tuple[int, int, int]]) -> None:
+    """Write the places of events in streams: the frame's id, the user's, and the number."""
+    with connection.cursor() as cursor:
+        cursor.execute(TELL, [list(column) for column in zip(*places, strict=True)])
 
 
 def number(audiences: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:

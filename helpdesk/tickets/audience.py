@@ -8,11 +8,11 @@ from helpdesk.users.models import User
 
 
 class Occasion(NamedTuple):
-    """An event, its ticket, and the active users who are told of it and may see the ticket now, at least one."""
+    """An event, its ticket, and the ids of the active users who are told of it and may see the ticket now, at least one."""
 
     event: TicketEvent
     ticket: Ticket
-    audience: list[User]
+    audience: list[int]
 
 
 def occasions_in(events: Sequence[TicketEvent], *, medium: Medium) -> list[Occasion]:
@@ -24,7 +24,7 @@ def occasions_in(events: Sequence[TicketEvent], *, medium: Medium) -> list[Occas
     told = [event for event in events if event.kind in ANNOUNCED_KINDS]
     tickets = Ticket.objects.select_related("created_by", "assigned_to").in_bulk({event.ticket_id for event in told})
     has_new_ticket = any(event.kind == EventKind.TICKET_CREATED for event in told)
-    agents = list(User.objects.active().agents().order_by("pk")) if has_new_ticket else []
+    agents = list(User.objects.active().agents().values_list("pk", flat=True)) if has_new_ticket else []
     occasions = [
         Occasion(event, ticket, audience_of(event, ticket, agents))
         for event in told
@@ -33,7 +33,7 @@ def occasions_in(events: Sequence[TicketEvent], *, medium: Medium) -> list[Occas
     return [occasion for occasion in without_mutes(occasions, medium) if occasion.audience]
 
 
-def audience_of(event: TicketEvent, ticket: Ticket, agents: list[User]) -> list[User]:
+def audience_of(event: TicketEvent, ticket: Ticket, agents: list[int]) -> list[int]:
     if event.kind == EventKind.TICKET_CREATED:
         return agents
     people = {ticket.created_by}
@@ -41,15 +41,15 @@ def audience_of(event: TicketEvent, ticket: Ticket, agents: list[User]) -> list[
         if ticket.assigned_to is not None and ticket.assigned_to.is_agent:
             people.add(ticket.assigned_to)
         people = {person for person in people if person.pk != event.actor_id}
-    return sorted((person for person in people if person.is_active), key=lambda person: person.pk)
+    return [person.pk for person in people if person.is_active]
 
 
 def without_mutes(occasions: Sequence[Occasion], medium: Medium) -> Iterator[Occasion]:
-    users = {user for occasion in occasions for user in occasion.audience}
-    mutes = set(Mute.objects.filter(user__in=users, medium=medium).values_list("user_id", "kind"))
+    user_ids = {user_id for occasion in occasions for user_id in occasion.audience}
+    mutes = set(Mute.objects.filter(user__in=user_ids, medium=medium).values_list("user_id", "kind"))
     for occasion in occasions:
         kind = occasion.event.kind
-        yield occasion._replace(audience=[user for user in occasion.audience if (user.pk, kind) not in mutes])
+        yield occasion._replace(audience=[user_id for user_id in occasion.audience if (user_id, kind) not in mutes])
 
 
 def wants(user: User, *, kind: str, medium: Medium) -> bool:

@@ -175,7 +175,7 @@ def test_many_events_are_queued_with_as_many_queries_as_one(announce, customer, 
 
     events = list(TicketEvent.objects.order_by("pk"))
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         email_actions.queue_emails(events)
 
     assert Email.objects.count() == 6
