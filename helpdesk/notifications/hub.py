@@ -6,6 +6,7 @@ membership to keep instead of one for each socket.
 
 import asyncio
 import logging
+import time
 import uuid
 from collections import defaultdict
 from contextlib import suppress
@@ -15,17 +16,21 @@ from weakref import WeakKeyDictionary
 
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.db import Error as DatabaseError
 
 from helpdesk.core.redis import RedisError
 from helpdesk.notifications import open_sockets
 from helpdesk.notifications.protocol import SOCKETS_PER_USER, CloseCode, Closing
 from helpdesk.notifications.push import GROUP
+from helpdesk.notifications.readers import in_reader
+from helpdesk.notifications.rounds import Standing, restless
 
 logger = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
 DEAF_SECONDS = 10 * PULSE_SECONDS
 RETRY_SECONDS = 1.0
+ROUNDS_IN_A_HEARTBEAT = 25
 # Over which time all sockets look into the database when something may have been missed.
 SPREAD_SECONDS = 2.0
 
@@ -35,9 +40,14 @@ REDIS_FAILED = (RedisError, OSError)
 class Listener(Protocol):
     """What the hub knows of a socket."""
 
+    @property
+    def standing(self) -> Standing: ...
+
     async def hear(self, seq: int, head: str) -> None: ...
 
     def ring(self) -> None: ...
+
+    def beat(self, *, is_restless: bool) -> None: ...
 
 
 class Hub:
@@ -48,6 +58,8 @@ class Hub:
         self.last_pulse = 0
         self.listening = asyncio.create_task(self.listen())
         self.reporting = asyncio.create_task(self.report())
+        self.beating = asyncio.create_task(self.make_rounds())
+        self.due: dict[Listener, float] = {}
 
     def join(self, user_id: int, socket: Listener) -> None:
         """Let a socket hear from now on; there are only so many for a user.
@@ -58,9 +70,11 @@ class Hub:
         if len(self.sockets[user_id]) >= SOCKETS_PER_USER:
             raise Closing(CloseCode.TOO_MANY_SOCKETS)
         self.sockets[user_id].add(socket)
+        self.due[socket] = next_beat()
 
     def leave(self, user_id: int, socket: Listener) -> None:
         self.sockets[user_id].discard(socket)
+        self.due.pop(socket, None)
         if not self.sockets[user_id]:
             del self.sockets[user_id]
 
@@ -106,6 +120,24 @@ class Hub:
                 await asyncio.to_thread(open_sockets.report, name, sum(map(len, self.sockets.values())))
             await asyncio.sleep(settings.WEBSOCKET_COUNT_INTERVAL.total_seconds())
 
+    async def make_rounds(self) -> None:
+        """Give every socket its heartbeat, with one look into the database for all that are due."""
+        while True:
+            await asyncio.sleep(settings.WEBSOCKET_HEARTBEAT.total_seconds() / ROUNDS_IN_A_HEARTBEAT)
+            now = time.monotonic()
+            due = [socket for socket, due_at in self.due.items() if due_at <= now]
+            if not due:
+                continue
+            try:
+                places = set(await in_reader(restless, [socket.standing for socket in due]))
+            except DatabaseError as error:
+                logger.warning("PostgreSQL does not answer: %d sockets look later (%s)", len(due), str(error).strip())
+                continue
+            for place, socket in enumerate(due):
+                if socket in self.due:
+                    self.due[socket] = next_beat()
+                    socket.beat(is_restless=place in places)
+
     async def pass_on(self, message: dict[str, Any]) -> None:
         if "pulse" in message:
             self.feel(message["pulse"])
@@ -134,6 +166,10 @@ class Hub:
         for sockets in self.sockets.values():
             for socket in sockets:
                 loop.call_later(uniform(0, SPREAD_SECONDS), socket.ring)  # noqa: S311 -- no secret
+
+
+def next_beat() -> float:
+    return time.monotonic() + uniform(0.8, 1) * settings.WEBSOCKET_HEARTBEAT.total_seconds()  # noqa: S311 -- no secret
 
 
 hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

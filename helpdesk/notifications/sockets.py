@@ -4,15 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from random import uniform
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
-from channels.db import DatabaseSyncToAsync
 from django.conf import settings
 from django.db import Error as DatabaseError
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 from helpdesk.notifications import wire
@@ -25,17 +23,15 @@ from helpdesk.notifications.protocol import (
     control_frame,
     hello,
 )
+from helpdesk.notifications.readers import in_reader
+from helpdesk.notifications.rounds import Standing
 from helpdesk.notifications.streams import PAGE_SIZE, Position, Told, numbered, page_after, position_of
-from helpdesk.users.authentication import logged_in_user_of
+from helpdesk.users.authentication import SESSION_CLAIM, logged_in_user_of
 from helpdesk.users.models import User
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
-
-# Each thread keeps a database connection; without threads of their own all sockets would share a single one.
-readers = ThreadPoolExecutor(4, thread_name_prefix="sockets")
 
 MOST_UNSENT_BYTES = 256 * 1024
 DRAIN_SECONDS = 0.05
@@ -72,7 +68,7 @@ class Socket:
             position = await self.read(position_of)
             self.last = position.last
             await self.greet(position)
-        self.start(self.keep())
+        self.start(self.end_with_token())
 
     async def renew(self, token: Token) -> None:
         """Go on with another token of the same user."""
@@ -158,18 +154,27 @@ class Socket:
                 raise Closing(CloseCode.TOO_SLOW)
             await asyncio.sleep(DRAIN_SECONDS)
 
-    async def keep(self) -> None:
-        """Look again every heartbeat, and end with the token."""
-        heartbeat = settings.WEBSOCKET_HEARTBEAT.total_seconds()
-        while True:
-            jittered = uniform(0.8, 1) * heartbeat  # noqa: S311 -- no secret
-            await asyncio.sleep(min(jittered, max(0, self.time_left.total_seconds())))
-            if self.time_left <= timedelta():
-                raise Closing(CloseCode.UNAUTHENTICATED)
+    @property
+    def standing(self) -> Standing:
+        password_mark = self.token.get(api_settings.REVOKE_TOKEN_CLAIM)
+        return Standing(self.user_id, password_mark, self.token.get(SESSION_CLAIM), self.last)
+
+    def beat(self, *, is_restless: bool) -> None:
+        """Look again if something is not as it was, and ping a client that answers."""
+        if is_restless or self.speaks_v2:
+            self.start(self.look_and_ping(is_restless=is_restless))
+
+    async def look_and_ping(self, *, is_restless: bool) -> None:
+        if is_restless:
             self.has_rung = True
             await self.catch_up()
-            if self.speaks_v2:
-                await self.ping()
+        if self.speaks_v2:
+            await self.ping()
+
+    async def end_with_token(self) -> None:
+        while self.time_left > timedelta():  # noqa: ASYNC110 -- a fresh token puts the end off
+            await asyncio.sleep(self.time_left.total_seconds())
+        raise Closing(CloseCode.UNAUTHENTICATED)
 
     async def ping(self) -> None:
         if self.unanswered_pings >= MISSED_HEARTBEATS:
@@ -214,13 +219,6 @@ class Socket:
     @property
     def time_left(self) -> timedelta:
         return timedelta(seconds=self.token["exp"] - time.time())
-
-
-async def in_reader(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function that uses the database in one of the threads for reading."""
-    run = DatabaseSyncToAsync(func, thread_sensitive=False, executor=readers)
-    result: T = await run(*args, **kwargs)
-    return result
 
 
 def read_for(token: Token, query: Callable[..., T], *arguments: int) -> T:

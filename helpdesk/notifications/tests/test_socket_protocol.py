@@ -218,6 +218,7 @@ def test_a_heartbeat_carries_the_head_and_brings_what_was_not_heard(client_of, t
     client.hear_until("comment_added")
 
     Notification.objects.create(user=customer, seq=2, frame=frame)
+    Stream.objects.filter(user=customer).update(last_seq=2)
 
     heard = client.hear_until("comment_added")
     assert heard[-1]["seq"] == 2
