@@ -26,10 +26,11 @@ PASSWORD = "testpass123"
 SOCKETS_PER_USER = 10
 WARM_UP_EVENTS = 3
 POLL_SECONDS = 0.05
-# A text frame, masked with zeros as a client's may be.
-PING = b'\x81\x8f\0\0\0\0{"type":"ping"}'
 PATIENCE_SECONDS = 30
-TEXT, LONG, LONGER = 1, 126, 127
+TEXT, KEEP_ALIVE, LONG, LONGER = 1, 9, 126, 127
+PONG, MASKED, MASK = 0x8A, 0x80, bytes(4)
+# A text frame, masked with zeros as a client's may be.
+PING = b"\x81\x8f" + MASK + b'{"type":"ping"}'
 LONGEST_HEAD = 4
 
 
@@ -98,8 +99,11 @@ class Ear(asyncio.Protocol):
                 size, begin = int.from_bytes(self.unread[2:4]), 4
             if size == LONGER or len(self.unread) < begin + size:
                 break
-            events += self.unread[0] & 0x0F == TEXT
+            opcode, payload = self.unread[0] & 0x0F, self.unread[begin : begin + size]
             self.unread = self.unread[begin + size :]
+            events += opcode == TEXT
+            if opcode == KEEP_ALIVE:
+                self.transport.write(bytes([PONG, MASKED | size]) + MASK + payload)
         return events
 
 
