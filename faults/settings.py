@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
+from config.settings import local
 from config.settings.local import *
 
 # Applications
-INSTALLED_APPS += ["faults"]
+INSTALLED_APPS = [*local.INSTALLED_APPS, "faults"]
 
 # Requests: counted as ever, and never refused
 THROTTLE_USER_RATE = THROTTLE_ANON_RATE = "1000000/minute"
@@ -14,7 +15,8 @@ THROTTLE_USER_RATE = THROTTLE_ANON_RATE = "1000000/minute"
 EMAIL_TIMEOUT = 3
 EMAIL_LEASE = timedelta(seconds=6)
 EMAIL_FIRST_WAIT = timedelta(seconds=1)
-CELERY_BEAT_SCHEDULE["send-due-emails"]["schedule"] = timedelta(seconds=1)
+SWEEP = local.CELERY_BEAT_SCHEDULE["send-due-emails"] | {"schedule": timedelta(seconds=1)}
+CELERY_BEAT_SCHEDULE = local.CELERY_BEAT_SCHEDULE | {"send-due-emails": SWEEP}
 
 # Live events
 WEBSOCKET_HEARTBEAT = timedelta(seconds=5)
