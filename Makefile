@@ -23,13 +23,16 @@ export FUZZ_EXAMPLES
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format manage shell reset bench fuzz faults locks
+.PHONY: help up production test check format manage shell reset bench fuzz faults locks
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
 
 up: $(READY) $(NODE_PACKAGES) ## Run the whole stack in the foreground, Ctrl-C stops it (PORT=8000 MAIL_PORT=8025 FLOWER_PORT=5555 DATA_DIR=.data)
 	@$(STACK) up
+
+production: $(READY) $(NODE_PACKAGES) $(CONTAINER_TOOLS) ## Run the topology of production behind its proxy, Ctrl-C stops it (PRODUCTION_PORT=8443 PRODUCTION_DATA_DIR=.data-production)
+	@$(STACK) production
 
 test: $(READY) $(CONTAINER_TOOLS) ## Run the tests with servers of their own (ARGS="helpdesk/users -k login")
 	@$(STACK) run -- $(IN_VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)

@@ -1,9 +1,10 @@
-"""The embedded stack: python -m compose.embedded up | run -- COMMAND… | exec -- COMMAND… | reset.
+"""The embedded stack: python -m compose.embedded up | production | run -- COMMAND… | exec -- COMMAND… | reset.
 
-up     run the stack in the foreground
-run    run a command with fresh servers, which are removed after it
-exec   run a command with the servers of the stack, which are started if it does not run
-reset  empty the data folder
+up          run the stack in the foreground
+production  run the topology of production in the foreground
+run         run a command with fresh servers, which are removed after it
+exec        run a command with the servers of the stack, which are started if it does not run
+reset       empty the data folder
 """
 
 import signal
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from compose.embedded import data_dir as data_dirs
 from compose.embedded.command import run_command
 from compose.embedded.errors import Refusal
-from compose.embedded.options import read_options
+from compose.embedded.options import read_options, read_production_options
+from compose.embedded.production import run_production
 from compose.embedded.servers import reachable_servers, throwaway_servers
 from compose.embedded.stack import run_stack
 
@@ -31,6 +33,9 @@ def _run(arguments: Sequence[str]) -> int:
     match arguments:
         case ["up"]:
             run_stack(read_options())
+            return 0
+        case ["production"]:
+            run_production(read_production_options())
             return 0
         case ["run", "--", *command] if command:
             with throwaway_servers() as variables:

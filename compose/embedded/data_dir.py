@@ -44,6 +44,11 @@ class DataDir:
         return self.path / "celery"
 
     @property
+    def production(self) -> Path:
+        """What the production images get from here, and what the proxy keeps."""
+        return self.path / "production"
+
+    @property
     def secret_key(self) -> str:
         return secret.read_or_make(self.path / "secret-key")
 

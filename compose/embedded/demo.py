@@ -20,8 +20,9 @@ def fill_demo_data(data_dir: DataDir, options: Options, environment: Mapping[str
         print("No demo data: the database that DATABASE_URL names has users already.")
     else:
         print(f"Make {options.demo_tickets} demo tickets", flush=True)
-        manage("generate_fake_data", f"--tickets={options.demo_tickets}", environment=environment)
-        manage("create_demo_admin", environment=environment)
+        # Production refuses it unless it is told to.
+        manage("generate_fake_data", f"--tickets={options.demo_tickets}", "--yes", environment=environment)
+        manage("create_demo_admin", "--yes", environment=environment)
     marker.touch()
 
 

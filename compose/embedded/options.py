@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compose.embedded.errors import Refusal
@@ -36,6 +36,15 @@ def read_options(environment: Mapping[str, str] = os.environ) -> Options:
         redis_url=environment.get("REDIS_URL", ""),
         broker_url=environment.get("CELERY_BROKER_URL", ""),
         demo_tickets=_number(environment, "DEMO_TICKETS", DEFAULT_DEMO_TICKETS),
+    )
+
+
+def read_production_options(environment: Mapping[str, str] = os.environ) -> Options:
+    """Return the same but for what keeps a production stack apart from that of `make up`."""
+    return replace(
+        read_options(environment),
+        port=_port(environment, "PRODUCTION_PORT", 8443),
+        data_dir=ROOT / (environment.get("PRODUCTION_DATA_DIR") or ".data-production"),
     )
 
 

@@ -30,7 +30,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def require_free(wanted: Mapping[str, int]) -> None:
+def require_free(wanted: Mapping[str, int], *, command: str = "make up") -> None:
     """Refuse, naming the variable to set, when one of the ports by variable is taken or given twice."""
     owners: dict[int, str] = {}
     for variable, port in wanted.items():
@@ -39,7 +39,9 @@ def require_free(wanted: Mapping[str, int]) -> None:
         owners[port] = variable
         if not is_free(port):
             other = next((p for p in range(port + 1, HIGHEST) if p not in wanted.values() and is_free(p)), 0)
-            raise Refusal(f"Port {port} is already in use: set {variable}, for example `make up {variable}={other}`.")
+            raise Refusal(
+                f"Port {port} is already in use: set {variable}, for example `{command} {variable}={other}`."
+            )
 
 
 def _can_bind(port: int) -> bool:

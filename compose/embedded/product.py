@@ -28,7 +28,7 @@ def product_environment(variables: Mapping[str, str], options: Options, *, smtp_
     }
 
 
-def product_commands(options: Options, data_dir: DataDir, *, node: Path, smtp_port: int) -> dict[str, list[str]]:
+def product_commands(options: Options, data_dir: DataDir) -> dict[str, list[str]]:
     """Return the command line of every process, by the name that its log lines carry."""
     python = sys.executable
     reloaded = [python, "-m", "compose.embedded.reload"]
@@ -40,7 +40,6 @@ def product_commands(options: Options, data_dir: DataDir, *, node: Path, smtp_po
         "worker": [*reloaded, *celery, "worker", *_worker_options()],
         "beat": [*celery, "beat", "--schedule", str(data_dir.celery / "beat-schedule"), "--pidfile="],
         "flower": [*celery, "flower", f"--address={LOOPBACK}", f"--port={options.flower_port}"],
-        "mail": _mail(options, data_dir, node=node, smtp_port=smtp_port),
     }
 
 
@@ -65,7 +64,7 @@ def _worker_options() -> list[str]:
     return ["--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO", *alone]
 
 
-def _mail(options: Options, data_dir: DataDir, *, node: Path, smtp_port: int) -> list[str]:
+def mail_command(options: Options, data_dir: DataDir, *, node: Path, smtp_port: int) -> list[str]:
     programs = ROOT / "compose" / "embedded"
     return [
         str(node),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import connection
 
-from compose.tests.conftest import BIN
+from compose.embedded.image import BIN
 
 PATIENCE_SECONDS = 40
 
@@ -26,13 +26,6 @@ def production_environment(url):
         "THROTTLE_ANON_RATE": "",
         "WEB_WORKERS": "1",
     }
-
-
-def moved(text, replacements):
-    for old, new in replacements.items():
-        assert old in text
-        text = text.replace(old, str(new))
-    return text
 
 
 @contextmanager

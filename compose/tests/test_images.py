@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file
+from compose.embedded.dockerfile import is_sent, read_stages
+from compose.embedded.image import BIN
 from compose.embedded.options import ROOT
-from compose.tests.conftest import BIN
-from compose.tests.dockerfile import is_sent, read_stages
 
 DOCKERFILES = sorted((ROOT / "compose").glob("*/*/Dockerfile"))
 PINNED = re.compile(r"docker\.io/[\w/]+:v?\d+\.\d+[\w.-]*")

@@ -9,8 +9,8 @@ from django.urls import resolve
 
 from compose.embedded.checks import commands
 from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file
+from compose.embedded.dockerfile import read_stages
 from compose.embedded.options import ROOT
-from compose.tests.dockerfile import read_stages
 from config.tests.test_environment import COMPLETE, read_by_settings
 
 FOLDER = ROOT / "compose" / "production" / "kubernetes"

@@ -9,7 +9,8 @@ import pytest
 
 from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file
 from compose.embedded.ports import LOOPBACK, free_port
-from compose.tests.servers import moved, production_environment, running, wait_until
+from compose.embedded.topology import moved
+from compose.tests.servers import production_environment, running, wait_until
 
 PRODUCTION = read_compose_file(COMPOSE_FILES[1])["services"]
 

@@ -1,9 +1,7 @@
 """The servers of the production image, started by its own scripts, behind the proxy with its own configuration."""
 
 import json
-import os
 import socket
-import ssl
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -17,23 +15,36 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from websockets.sync.client import connect
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.tests.conftest import BIN
-from compose.tests.servers import moved, production_environment, running, wait_until
+from compose.embedded.topology import Topology
+from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.users.tests.factories import UserFactory
 
-CADDY = BIN / "caddy"
 MEBIBYTE = 1024 * 1024
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+SHORT_TIMES = {
+    "read_header 10s": "read_header 2s",
+    "read_body 30s": "read_body 2s",
+    "write 60s": "write 2s",
+    "lb_try_duration 15s": "lb_try_duration 1s",
+}
+
+
 @dataclass(frozen=True)
 class Site:
-    url: str
-    ports: dict[str, int]
-    tls: ssl.SSLContext
+    topology: Topology
     log: Path
     processes: dict[str, subprocess.Popen[bytes]]
+
+    @property
+    def url(self):
+        return self.topology.url
+
+    @property
+    def tls(self):
+        return self.topology.tls
 
     def ask(self, method, path, **options):
         return httpx.request(method, f"{self.url}{path}", verify=self.tls, timeout=30, **options)
@@ -41,46 +52,18 @@ class Site:
 
 @pytest.fixture
 def site(production_image, tmp_path, transactional_db):
-    """Run web, websocket and proxy on ports of their own."""
-    ports = {name: free_port() for name in ("web", "websocket", "http", "https", "health")}
-    url = f"https://localhost:{ports['https']}"
-    environment = production_environment(url)
+    """Run one web, websocket and proxy on ports of their own; so that a test need not wait, with shorter times."""
+    topology = Topology(image=production_image, folder=tmp_path, port=free_port(), web_ports=(free_port(),))
+    topology.write_proxy_configuration(SHORT_TIMES)
+    environment = topology.environment(production_environment(topology.url))
+    commands = topology.commands()
     with ExitStack() as stack:
-        processes = {}
-        for name, script, port in (("web", "start", "8000"), ("websocket", "start-websocket", "8001")):
-            text = moved((production_image / script).read_text(), {port: ports[name], "0.0.0.0": LOOPBACK})
-            processes[name] = stack.enter_context(
-                running(["bash", "-c", text], production_image / "app", environment, tmp_path / f"{name}.log")
-            )
-        config = tmp_path / "Caddyfile"
-        config.write_text(configuration(production_image, ports))
-        command = [str(CADDY), "run", "--config", str(config)]
-        own = {"PATH": os.defpath, "HOME": str(tmp_path), "SITE_URL": url}
-        processes["proxy"] = stack.enter_context(running(command, tmp_path, own, tmp_path / "proxy.log"))
-        authority = tmp_path / ".local/share/caddy/pki/authorities/local/root.crt"
-        wait_until(lambda: authority.exists() and all(map(answers, ports.values())), tmp_path)
-        tls = ssl.create_default_context(cafile=authority)
-        yield Site(url, ports, tls, tmp_path / "proxy.log", processes)
-
-
-def configuration(image, ports):
-    """Return the proxy's configuration with other places and, so that a test need not wait, shorter times."""
-    return moved(
-        (image / "etc/caddy/Caddyfile").read_text(),
-        {
-            "admin off": "admin off\n\tskip_install_trust",
-            "http_port 8080": f"http_port {ports['http']}",
-            "https_port 8443": f"https_port {ports['https']}",
-            ":2020": f":{ports['health']}",
-            "replicas websocket 8001": f"replicas {LOOPBACK} {ports['websocket']}",
-            "replicas web 8000": f"replicas {LOOPBACK} {ports['web']}",
-            "/srv/static": image / "app" / "staticfiles",
-            "read_header 10s": "read_header 2s",
-            "read_body 30s": "read_body 2s",
-            "write 60s": "write 2s",
-            "lb_try_duration 15s": "lb_try_duration 1s",
-        },
-    )
+        processes = {
+            name: stack.enter_context(running(commands[name], tmp_path, environment, tmp_path / f"{name}.log"))
+            for name in ("web-1", "websocket", "proxy")
+        }
+        wait_until(lambda: topology.authority.exists() and all(map(answers, topology.ports)), tmp_path)
+        yield Site(topology, tmp_path / "proxy.log", processes)
 
 
 def test_pages_static_files_and_addresses_go_their_ways(site):
@@ -90,7 +73,7 @@ def test_pages_static_files_and_addresses_go_their_ways(site):
     hashed = site.ask("GET", f"/static/{manifest['admin/css/base.css']}")
     plain = site.ask("GET", "/static/admin/css/base.css")
     missing = site.ask("GET", "/static/nothing.css")
-    insecure = httpx.get(f"http://localhost:{site.ports['http']}/admin/", follow_redirects=False)
+    insecure = httpx.get(f"http://localhost:{site.topology.http_port}/admin/", follow_redirects=False)
 
     assert ready.json() == {"status": "ok", "postgresql": True, "redis": True}
     assert (hashed.status_code, hashed.headers["Content-Encoding"]) == (200, "gzip")
@@ -98,7 +81,7 @@ def test_pages_static_files_and_addresses_go_their_ways(site):
     assert (plain.status_code, plain.headers["Cache-Control"]) == (200, "max-age=60")
     assert (missing.status_code, missing.headers["Content-Type"]) == (404, "application/problem+json")
     assert missing.json()["code"] == "not_found"
-    assert (insecure.status_code, insecure.headers["Location"]) == (308, "https://localhost/admin/")
+    assert (insecure.status_code, insecure.headers["Location"]) == (308, f"{site.url}/admin/")
     assert not {"server", "via"} & {*ready.headers, *plain.headers}
 
 
@@ -123,8 +106,8 @@ def test_a_body_is_limited_by_the_helpdesk_and_a_huge_one_by_the_proxy(site):
 
 def test_a_client_that_is_slow_to_ask_is_cut_off(site):
     with (
-        socket.create_connection(("localhost", site.ports["http"])) as plain,
-        socket.create_connection(("localhost", site.ports["https"])) as raw,
+        socket.create_connection(("localhost", site.topology.http_port)) as plain,
+        socket.create_connection(("localhost", site.topology.port)) as raw,
         site.tls.wrap_socket(raw, server_hostname="localhost") as secure,
     ):
         for client in (plain, secure):
@@ -162,8 +145,8 @@ def test_a_token_is_in_no_log_when_the_websocket_server_is_gone(site, tmp_path):
 
 
 def test_when_the_web_server_is_gone_the_answer_is_a_problem_document_and_static_files_are_served(site):
-    site.processes["web"].terminate()
-    assert site.processes["web"].wait(15) == 0
+    site.processes["web-1"].terminate()
+    assert site.processes["web-1"].wait(15) == 0
 
     api = site.ask("GET", "/api/tickets/")
     static = site.ask("GET", "/static/admin/css/base.css")
@@ -172,9 +155,9 @@ def test_when_the_web_server_is_gone_the_answer_is_a_problem_document_and_static
     assert static.status_code == 200
 
 
-@pytest.mark.parametrize("name", ["web", "websocket"])
-def test_the_health_check_tells_a_server_that_answers_from_one_that_does_not(name, site, production_image):
-    command = [sys.executable, str(production_image / "healthcheck"), str(site.ports[name]), "/livez"]
+@pytest.mark.parametrize(("name", "number"), [("web-1", -1), ("websocket", -2)])
+def test_the_health_check_tells_a_server_that_answers_from_one_that_does_not(name, number, site, production_image):
+    command = [sys.executable, str(production_image / "healthcheck"), str(site.topology.ports[number]), "/livez"]
 
     before = subprocess.run(command, env={"SITE_URL": site.url}, capture_output=True, check=False)
     site.processes[name].terminate()

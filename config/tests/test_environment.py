@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from compose.embedded.options import ROOT, read_options
+from compose.embedded.options import ROOT, read_options, read_production_options
 
 PRODUCTION = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
 COMPLETE = {
@@ -193,7 +193,7 @@ def test_every_variable_that_is_read_is_documented_and_no_other(readme):
 def test_the_documented_defaults_are_those_of_the_code(readme):
     cells = dict(README_ROW.findall((ROOT / readme).read_text()))
     documented = {name: cell.split("`")[1] for name, cell in cells.items() if cell.startswith("`")}
-    options = read_options({})
+    options, production = read_options({}), read_production_options({})
 
     defaults = {
         name: in_words(default)
@@ -208,5 +208,7 @@ def test_the_documented_defaults_are_those_of_the_code(readme):
         "FLOWER_PORT": str(options.flower_port),
         "DATA_DIR": str(options.data_dir.relative_to(ROOT)),
         "DEMO_TICKETS": str(options.demo_tickets),
+        "PRODUCTION_PORT": str(production.port),
+        "PRODUCTION_DATA_DIR": str(production.data_dir.relative_to(ROOT)),
         "DJANGO_SETTINGS_MODULE": "config.settings.local",
     }

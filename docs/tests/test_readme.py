@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.core.management import call_command, load_command_class
 
 from compose.embedded.demo import DEMO_PASSWORD
-from compose.embedded.options import ROOT, read_options
+from compose.embedded.options import ROOT, read_options, read_production_options
 
 SITE = "http://localhost:8000"
 READMES = [ROOT / "README.md", ROOT / "README.es.md"]
@@ -151,7 +151,7 @@ def test_it_names_the_ports_and_the_password_that_make_up_uses(readme):
 
     ports = set(map(int, re.findall(r"localhost:(\d+)", text)))
 
-    assert ports == {options.port, options.mail_port, options.flower_port}
+    assert ports == {options.port, options.mail_port, options.flower_port, read_production_options({}).port}
     assert SITE.endswith(f":{options.port}")
     assert f"`{DEMO_PASSWORD}`" in text
 

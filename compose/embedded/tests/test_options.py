@@ -1,7 +1,7 @@
 import pytest
 
 from compose.embedded.errors import Refusal
-from compose.embedded.options import ROOT, read_options
+from compose.embedded.options import ROOT, read_options, read_production_options
 
 
 def test_the_defaults_are_the_documented_ones():
@@ -10,6 +10,13 @@ def test_the_defaults_are_the_documented_ones():
     assert (options.port, options.mail_port, options.flower_port) == (8000, 8025, 5555)
     assert options.data_dir == ROOT / ".data"
     assert options.demo_tickets == 1_000
+
+
+def test_a_production_stack_has_a_port_and_a_folder_of_its_own():
+    options = read_production_options({"PORT": "1", "DATA_DIR": "/data", "MAIL_PORT": "2"})
+
+    assert (options.port, options.mail_port) == (8443, 2)
+    assert options.data_dir == ROOT / ".data-production"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""As much of a Dockerfile as the tests need: its stages, what they copy from here, and what they run."""
+"""As much of a Dockerfile as we need: its stages, what they copy from here, and what they run."""
 
 import fnmatch
 import os
