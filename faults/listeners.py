@@ -32,6 +32,7 @@ class Listener(threading.Thread):
 
     def __init__(self, world: World, username: str, *, seed: int, token: str | None = None) -> None:
         super().__init__(name=f"listener-{username}", daemon=True)
+        self.world = world
         self.url = f"ws{world.site.removeprefix('http')}/ws/notifications/"
         self.username = username
         self.token = token or world.token(username)
@@ -56,6 +57,7 @@ class Listener(threading.Thread):
 
     def listen(self) -> None:
         options: dict[str, Any] = {"subprotocols": ["helpdesk.v2"], "open_timeout": 10, "close_timeout": 1}
+        options["ssl"] = self.world.tls
         with connect(self.url, **options, compression=None, proxy=None) as self.connection:
             self.is_resuming = False
             self.say(type="auth", token=self.token)

@@ -1,13 +1,13 @@
 """All processes of the product, with servers of their own that a fault may break."""
 
 import json
+import ssl
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -29,6 +29,7 @@ USERNAMES = [
     *(f"agent_{number}" for number in range(1, AGENTS + 1)),
 ]
 WORKER_PROCESSES = 2
+CLIENT_SECONDS = 20
 KEY = "a secret of nobody's " * 3
 MANAGE = [sys.executable, "manage.py"]
 CELERY = [sys.executable, "-m", "celery", "--app", "config"]
@@ -36,55 +37,60 @@ OWED = """
     SELECT (SELECT count(*) FROM tickets_ticketevent WHERE announced_at IS NULL),
         (SELECT count(*) FROM emails_email WHERE state = 'pending')
 """
+AnyWorld = TypeVar("AnyWorld", bound="World")
 HAS_LEADER = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
 
 
 class World:
     """Made by `running_world`; every program in it works between two tests."""
 
-    def __init__(self, folder: Path, guard: Guard, *, mutation: str) -> None:
+    site: str
+    tls: ssl.SSLContext | None = None
+
+    def __init__(self, folder: Path, guard: Guard, *, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.guard = guard
-        self.web_port, self.valkey_port, self.mail_port = free_port(), free_port(), free_port()
-        self.site = f"http://{LOOPBACK}:{self.web_port}"
+        self.valkey_port, self.mail_port = free_port(), free_port()
         self.tokens: dict[str, str] = {}
+        self.made: list[Program] = []
         self.environment = {
-            "DJANGO_SETTINGS_MODULE": "faults.settings",
             "DJANGO_SECRET_KEY": KEY,
             "REDIS_URL": f"redis://{LOOPBACK}:{self.valkey_port}/0",
             "CELERY_BROKER_URL": "",
             "CHANNEL_REDIS_URL": "",
             "EMAIL_HOST": LOOPBACK,
             "EMAIL_PORT": str(self.mail_port),
-            "FAULTS_MUTATION": mutation,
+            **environment,
         }
         self.postgres = Postgres(folder / "postgres", guard)
         self.valkey = self.program("valkey", valkey_command(self.valkey_port), self.valkey_answers)
         self.mail = self.program("mail", self.mail_command(), self.mail_answers)
-        daphne = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(self.web_port), "config.asgi:application"]
-        self.web = self.program("web", daphne, self.web_answers)
-        self.announcer = self.program("announcer", [*MANAGE, "announce_events"], self.has_leader)
-        self.second_announcer = self.program("second-announcer", [*MANAGE, "announce_events"], lambda: True)
-        alone = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-        worker = [*CELERY, "worker", "--concurrency", str(WORKER_PROCESSES), *alone]
-        self.worker = self.program("worker", worker, lambda: " ready." in self.worker.said())
-        beat = [*CELERY, "beat", "--schedule", str(folder / "beat"), "--pidfile=", "--loglevel", "INFO"]
-        self.beat = self.program("beat", beat, lambda: "Starting" in self.beat.said())
-        self.programs = [self.valkey, self.mail, self.web, self.announcer, self.worker, self.beat]
+        self.products = self.product()
+        self.programs = [self.valkey, self.mail, *self.products]
+
+    def product(self) -> list[Program]:
+        """Return the product's own programs."""
+        raise NotImplementedError
 
     def program(self, name: str, command: list[str], is_ready: Callable[[], object]) -> Program:
-        return Program(
+        program = Program(
             name, command, folder=self.folder, guard=self.guard, environment=self.environment, is_ready=is_ready
         )
+        self.made.append(program)
+        return program
 
     def mail_command(self) -> list[str]:
         return [sys.executable, "-m", "faults.mail_sink", str(self.mail_port), str(self.folder)]
+
+    @property
+    def verify(self) -> ssl.SSLContext | bool:
+        return self.tls or True
 
     # Whether something works
 
     def web_answers(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.site}/livez").is_success
+            return httpx.get(f"{self.site}/livez", verify=self.verify).is_success
         return False
 
     def valkey_answers(self) -> bool:
@@ -139,14 +145,16 @@ class World:
 
     def login(self, username: str) -> dict[str, str]:
         body = {"username": username, "password": PASSWORD}
-        pair: dict[str, str] = httpx.post(f"{self.site}/api/auth/token/", json=body).raise_for_status().json()
+        answer = httpx.post(f"{self.site}/api/auth/token/", json=body, verify=self.verify)
+        pair: dict[str, str] = answer.raise_for_status().json()
         return pair
 
     def client(self, username: str) -> httpx.Client:
         return httpx.Client(
             base_url=f"{self.site}/api",
             headers={"Authorization": f"Bearer {self.token(username)}"},
-            timeout=10,
+            verify=self.verify,
+            timeout=CLIENT_SECONDS,
         )
 
     def user_id(self, username: str) -> int:
@@ -162,6 +170,28 @@ class World:
         for program in self.programs:
             program.wait_until_ready()
         until(self.is_settled, what="everything is settled")
+
+
+class LocalWorld(World):
+    """With the settings of faults/settings.py, without a proxy."""
+
+    def __init__(self, folder: Path, guard: Guard, *, mutation: str = "") -> None:
+        self.web_port = free_port()
+        self.site = f"http://{LOOPBACK}:{self.web_port}"
+        environment = {"DJANGO_SETTINGS_MODULE": "faults.settings", "FAULTS_MUTATION": mutation}
+        super().__init__(folder, guard, environment=environment)
+
+    def product(self) -> list[Program]:
+        daphne = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(self.web_port), "config.asgi:application"]
+        self.web = self.program("web", daphne, self.web_answers)
+        self.announcer = self.program("announcer", [*MANAGE, "announce_events"], self.has_leader)
+        self.second_announcer = self.program("second-announcer", [*MANAGE, "announce_events"], lambda: True)
+        alone = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+        worker = [*CELERY, "worker", "--concurrency", str(WORKER_PROCESSES), *alone]
+        self.worker = self.program("worker", worker, lambda: " ready." in self.worker.said())
+        beat = [*CELERY, "beat", "--schedule", str(self.folder / "beat"), "--pidfile=", "--loglevel", "INFO"]
+        self.beat = self.program("beat", beat, lambda: "Starting" in self.beat.said())
+        return [self.web, self.announcer, self.worker, self.beat]
 
 
 def valkey_command(port: int) -> list[str]:
@@ -198,7 +228,7 @@ class Postgres:
 
 
 @contextmanager
-def running_world(*, mutation: str = "") -> Iterator[World]:
+def running_world(make: Callable[[Path, Guard], AnyWorld]) -> Iterator[AnyWorld]:
     """Run everything, with the demo's users and not a single ticket."""
     with ExitStack() as stack:
         guard = stack.enter_context(Guard())
@@ -206,15 +236,16 @@ def running_world(*, mutation: str = "") -> Iterator[World]:
         guard.will_remove(folder)
         # PostgreSQL, which runs under another account on behalf of root, has to get through.
         folder.chmod(0o711)
-        world = World(folder, guard, mutation=mutation)
+        world = make(folder, guard)
         stack.callback(world.postgres.stop)
         world.postgres.start()
         world.environment["DATABASE_URL"] = world.postgres.url
-        for program in [*world.programs, world.second_announcer]:
-            stack.callback(partial(end, program))
+        stack.callback(end_all, world.made)
         world.valkey.start()
         world.run("migrate", "--verbosity=0")
-        world.run("generate_fake_data", "--tickets=0", f"--customers={CUSTOMERS}", f"--agents={AGENTS}", "--seed=1")
+        world.run(
+            "generate_fake_data", "--tickets=0", f"--customers={CUSTOMERS}", f"--agents={AGENTS}", "--seed=1", "--yes"
+        )
         world.calm()
         # Nobody can log in while Redis is away.
         for username in USERNAMES:
@@ -222,6 +253,7 @@ def running_world(*, mutation: str = "") -> Iterator[World]:
         yield world
 
 
-def end(program: Program) -> None:
-    if program.is_running():
-        program.kill()
+def end_all(programs: Iterable[Program]) -> None:
+    for program in programs:
+        if program.is_running():
+            program.kill()

@@ -2,12 +2,13 @@
 
 import os
 import random
+from functools import partial
 
 import pytest
 
 from faults.flow import flowing
 from faults.history import History
-from faults.world import running_world
+from faults.world import LocalWorld, running_world
 
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 SECONDS = float(os.environ.get("FAULT_SECONDS", "2"))
@@ -18,7 +19,8 @@ ROUNDS = max(2, round(SECONDS / 2))
 
 @pytest.fixture(scope="session")
 def lasting_world():
-    with running_world(mutation=os.environ.get("FAULTS_MUTATION", "")) as world:
+    make = partial(LocalWorld, mutation=os.environ.get("FAULTS_MUTATION", ""))
+    with running_world(make) as world:
         yield world
 
 

@@ -1,0 +1,56 @@
+"""The topology of production as real processes behind the proxy, for what faults/ brings to a stack."""
+
+import os
+from contextlib import suppress
+from http import HTTPStatus
+
+import httpx
+
+from compose.embedded.ports import LOOPBACK, answers, free_port
+from compose.embedded.topology import Topology
+from faults.world import World
+
+# As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
+AS_THE_PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https"}
+FOR_A_LOAD = {"THROTTLE_USER_RATE": "1000000/minute", "THROTTLE_ANON_RATE": "1000000/minute"}
+
+
+class ProductionWorld(World):
+    """With production's settings and times, and a limit of requests that a test's load does not reach."""
+
+    def __init__(self, folder, guard, *, image):
+        self.topology = Topology(image=image, folder=folder / "production", port=free_port())
+        self.topology.write_proxy_configuration()
+        self.site = self.topology.url
+        super().__init__(
+            folder, guard, environment=self.topology.environment({"PATH": os.environ["PATH"]} | FOR_A_LOAD)
+        )
+
+    def product(self):
+        commands = self.topology.commands()
+        ports = {f"web-{number}": port for number, port in enumerate(self.topology.web_ports, start=1)}
+        self.webs = [
+            self.program(name, commands[name], lambda port=port: self.is_alive(port)) for name, port in ports.items()
+        ]
+        self.websocket = self.program(
+            "websocket", commands["websocket"], lambda: answers(self.topology.websocket_port)
+        )
+        self.announcer = self.program("announcer", commands["announcer"], self.has_leader)
+        self.worker = self.program("worker", commands["worker"], lambda: " ready." in self.worker.said())
+        self.beat = self.program("beat", commands["beat"], lambda: True)
+        self.proxy = self.program(
+            "proxy", commands["proxy"], lambda: self.topology.authority.exists() and self.ready()
+        )
+        return [*self.webs, self.websocket, self.announcer, self.worker, self.beat, self.proxy]
+
+    @property
+    def tls(self):
+        return self.topology.tls
+
+    def is_alive(self, port):
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://{LOOPBACK}:{port}/livez", headers=AS_THE_PROXY).status_code == HTTPStatus.OK
+        return False
+
+    def ready(self):
+        return answers(self.topology.port) and self.web_answers()
