@@ -4,6 +4,7 @@ IS_NEW_ENOUGH := 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(or $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	if $$python -c $(IS_NEW_ENOUGH) 2>/dev/null; then echo $$python; break; fi; done),python3)
 ARGS ?=
+NAME ?=
 FUZZ_EXAMPLES ?= 300
 FAULT_SECONDS ?= 20
 FAULT_SEED ?= 1
@@ -23,7 +24,7 @@ export FUZZ_EXAMPLES
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up production test check format manage shell reset bench fuzz faults locks
+.PHONY: help up production test check format manage shell backup backups restore reset bench fuzz faults locks
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -50,7 +51,16 @@ manage: $(READY) ## Run a management command on the stack's database (ARGS="gene
 shell: $(READY) ## Open a Django shell on the stack's database, whether the stack runs or not
 	@$(STACK) exec -- $(IN_VENV) manage.py shell $(ARGS)
 
-reset: $(PYTHON_PACKAGES) ## Empty the data folder (DATA_DIR=.data)
+backup: $(PYTHON_PACKAGES) ## Back up the stack's database into DATA_DIR/backups, whether the stack runs or not
+	@$(STACK) backup
+
+backups: $(PYTHON_PACKAGES) ## List the backups, the newest first
+	@$(STACK) backups
+
+restore: $(PYTHON_PACKAGES) ## Put a backup in the place of the database, while the stack does not run (NAME=backup_….dump)
+	@$(STACK) restore "$(NAME)"
+
+reset: $(PYTHON_PACKAGES) ## Empty the data folder, but for the backups (DATA_DIR=.data)
 	@$(STACK) reset
 
 bench: $(READY) ## Measure what docs/performance.md quotes, with servers of its own

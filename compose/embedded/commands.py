@@ -1,10 +1,13 @@
-"""The embedded stack: python -m compose.embedded up | production | run -- COMMAND… | exec -- COMMAND… | reset.
+"""The embedded stack: python -m compose.embedded, and one of these:
 
-up          run the stack in the foreground
-production  run the topology of production in the foreground
-run         run a command with fresh servers, which are removed after it
-exec        run a command with the servers of the stack, which are started if it does not run
-reset       empty the data folder
+up                run the stack in the foreground
+production        run the topology of production in the foreground
+run -- COMMAND…   run a command with fresh servers, which are removed after it
+exec -- COMMAND…  run a command with the servers of the stack, which are started if it does not run
+backup            back up the database of the stack
+backups           list the backups
+restore NAME      put a backup in the place of the database
+reset             empty the data folder, but for the backups
 """
 
 import signal
@@ -12,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from compose.embedded import data_dir as data_dirs
+from compose.embedded.backups import back_up, list_backups, restore
 from compose.embedded.command import run_command
 from compose.embedded.errors import Refusal
 from compose.embedded.options import read_options, read_production_options
@@ -43,6 +47,12 @@ def _run(arguments: Sequence[str]) -> int:
         case ["exec", "--", *command] if command:
             with reachable_servers(read_options()) as variables:
                 return run_command(command, variables)
+        case ["backup"]:
+            return back_up(read_options())
+        case ["backups"]:
+            return list_backups(read_options())
+        case ["restore", name]:
+            return restore(read_options(), name)
         case ["reset"]:
             return _reset()
     print(__doc__, file=sys.stderr)

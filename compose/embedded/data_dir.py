@@ -49,6 +49,10 @@ class DataDir:
         return self.path / "production"
 
     @property
+    def backups(self) -> Path:
+        return self.path / "backups"
+
+    @property
     def secret_key(self) -> str:
         return secret.read_or_make(self.path / "secret-key")
 
@@ -89,19 +93,19 @@ def is_claimed(path: Path) -> bool:
 
 
 def reset(path: Path) -> bool:
-    """Empty the folder and remove what it points to; False when there is nothing to remove."""
+    """Empty the folder but for its backups, and remove what it points to; False when there is nothing to remove."""
     if not DataDir(path).lock.exists():
         return False
     with claim(path) as data_dir:
         postgres.remove(data_dir.postgres)
-        for entry in path.iterdir():
+        for entry in _others_than_backups(data_dir):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     return True
 
 
 def _make(data_dir: DataDir) -> None:
     path = data_dir.path
-    if path.exists() and not data_dir.lock.exists() and any(path.iterdir()):
+    if path.exists() and not data_dir.lock.exists() and _others_than_backups(data_dir):
         raise Refusal(f"The folder {path} holds other files: set DATA_DIR to an empty or new folder.")
     if not path.exists():
         path.mkdir(parents=True)
@@ -109,6 +113,10 @@ def _make(data_dir: DataDir) -> None:
         path.chmod(0o711 if os.geteuid() == 0 else 0o700)
     for folder in (data_dir.valkey, data_dir.mail, data_dir.celery):
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _others_than_backups(data_dir: DataDir) -> list[Path]:
+    return [entry for entry in data_dir.path.iterdir() if entry != data_dir.backups]
 
 
 def _lock(descriptor: int, data_dir: DataDir) -> None:

@@ -46,6 +46,12 @@ def running_valkey(home: Path, *, guard: Guard, throwaway: bool = False) -> Iter
         stop(server.process, STOP_STEPS)
 
 
+def empty(url: str) -> None:
+    """Remove everything that a server holds."""
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+
+
 def _start(home: Path, guard: Guard, save: str) -> Server:
     """Start the server; another program may snatch the port in between, so try more than once."""
     log = home / "valkey.log"

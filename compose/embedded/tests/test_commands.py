@@ -75,4 +75,4 @@ def test_an_unknown_command_shows_the_usage():
     ended = run("down")
 
     assert ended.returncode == 2
-    assert "up | production | run -- COMMAND" in ended.stderr
+    assert "run -- COMMAND" in ended.stderr
