@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
-from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
-
-# More than the proxy lets through.
-MOST_DRAINED = 4 * 1024 * 1024
 
 
 def dumps(value: object) -> bytes:
@@ -43,12 +39,7 @@ class JSONParser(BaseParser):
     ) -> Any:
         """Return the parsed body; 400 for what is not JSON, 413 past DATA_UPLOAD_MAX_MEMORY_SIZE."""
         # `stream` is the request itself, and `body` is where Django enforces its limit.
-        try:
-            body = getattr(stream, "body", None) or stream.read()
-        except RequestDataTooBig:
-            # A server that closes what it has not read resets the connection, and a proxy answers 502 instead of 413.
-            stream.read(MOST_DRAINED)
-            raise
+        body = getattr(stream, "body", None) or stream.read()
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
