@@ -12,10 +12,11 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from granian import cli
 from granian._internal import load_target
@@ -24,6 +25,8 @@ from granian.server import MPServer
 DESCRIPTORS = Path("/proc/self/fd")
 # A handshake that has begun is over by then, and what came in is accepted.
 FAREWELL_SECONDS = 0.3
+# More than the proxy lets through.
+MOST_READ = 4 * 1024 * 1024
 SO_ATTACH_FILTER = 26
 # A classic BPF program: drop a packet if SYN is among its TCP flags.
 LOAD_BYTE, JUMP_IF_SET, RETURN = 0x30, 0x45, 0x06
@@ -53,9 +56,23 @@ class WebServer(MPServer):
 
 def load_with_a_door(target: str) -> Any:
     """Load the application in a worker, and shut the doors when the main process says so."""
-    application = load_target(target)
+    application = cast("WSGIApplication", load_target(target))
     signal.signal(signal.SIGUSR1, lambda *_: shut_the_doors())
-    return application
+    return reads_what_is_too_large(application)
+
+
+def reads_what_is_too_large(application: WSGIApplication) -> WSGIApplication:
+    """Read the body of a request that is answered 413: closed unread, it resets the connection, and a proxy says 502."""
+
+    def reading(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, *others: Any) -> Any:
+            if status.startswith("413"):
+                environ["wsgi.input"].read(MOST_READ)
+            return start_response(status, *others)
+
+        return application(environ, start)
+
+    return reading
 
 
 def shut_the_doors() -> None:

@@ -1,11 +1,12 @@
-"""What the web server does with new connections when it stops."""
+"""What the web server does with new connections when it stops, and with bodies that are too large."""
 
+import io
 import socket
 import sys
 
 import pytest
 
-from config.web_server import listening_sockets, shut
+from config.web_server import listening_sockets, reads_what_is_too_large, shut
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 0.2
@@ -49,3 +50,16 @@ def test_behind_a_shut_door_those_who_came_before_are_answered_and_nobody_else_c
     listener.settimeout(PATIENCE_SECONDS)
     with pytest.raises(TimeoutError):
         listener.accept()
+
+
+@pytest.mark.parametrize(("status", "left"), [("413 Content Too Large", b""), ("200 OK", b"body")])
+def test_a_body_that_is_too_large_is_read_before_it_is_refused(status, left):
+    said, body = [], io.BytesIO(b"body")
+
+    def application(environ, start_response):
+        start_response(status, [])
+        return [b"answer"]
+
+    answer = reads_what_is_too_large(application)({"wsgi.input": body}, lambda *words: said.append(words))
+
+    assert (said, answer, body.read()) == ([(status, [])], [b"answer"], left)
