@@ -18,19 +18,25 @@ def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
     gets a group of its own, and what is left of that in the end is killed.
     """
     on_terminal = sys.stdin.isatty()
-    # Ours are back before the command starts, or it could not be interrupted.
-    process = subprocess.Popen(command, env={**os.environ, **variables}, process_group=None if on_terminal else 0)
+    early: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
 
     def forward(number: int, _: object) -> None:
+        if process is None:
+            early.append(number)
+            return
         if not (on_terminal and number == signal.SIGINT):
             process.send_signal(number)
         if number != signal.SIGINT:
             signal.alarm(STOP_SECONDS)
 
-    signal.signal(signal.SIGALRM, lambda *_: process.kill())
-
+    # Before there is a command: a signal that ended us just after its start would leave it behind.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, forward)
+    process = subprocess.Popen(command, env={**os.environ, **variables}, process_group=None if on_terminal else 0)
+    signal.signal(signal.SIGALRM, lambda *_: process.kill())
+    for came in early:
+        forward(came, None)
     code = process.wait()
     if not on_terminal:
         kill_group(process.pid)

@@ -53,6 +53,38 @@ def test_an_interrupted_run_leaves_neither_processes_nor_files(number, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+SIGNALLED_AT_ITS_START = """
+import os, signal, subprocess, sys
+from compose.embedded import command
+
+start = subprocess.Popen
+
+def start_and_be_signalled(*arguments, **options):
+    process = start(*arguments, **options)
+    print(process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return process
+
+subprocess.Popen = start_and_be_signalled
+sys.exit(command.run_command(["sleep", "60"], {}))
+"""
+
+
+def test_a_command_is_not_left_behind_by_a_signal_that_comes_while_it_starts():
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_AT_ITS_START],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(int(ended.stdout))
+
+
 def test_exec_keeps_the_data_between_two_commands(folder):
     data_dir = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": "", "REDIS_URL": ""}
     sql = "import os, psycopg; print(psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute({!r}).rowcount)"
