@@ -17,11 +17,11 @@ HEADS = "SELECT username, last_seq FROM notifications_stream JOIN users_user ON 
 class Flow:
     """What happens while a test breaks things; `settle` ends it."""
 
-    def __init__(self, world: World, *, seed: int, repeats: bool = False, writers: int = WRITERS) -> None:
+    def __init__(self, world: World, *, seed: int, repeats: bool = False) -> None:
         self.world = world
         ((self.begin,),) = world.sql("SELECT coalesce(max(id), 0) FROM tickets_ticketevent")
         self.mails_before = len(world.mails("accepted"))
-        self.writers = [Writer(world, number, seed=seed, repeats=repeats) for number in range(1, writers + 1)]
+        self.writers = [Writer(world, number, seed=seed, repeats=repeats) for number in range(1, WRITERS + 1)]
         names = [f"{role}_{number}" for number in range(1, WRITERS + 1) for role in ("customer", "agent")]
         self.listeners = [Listener(world, name, seed=seed) for name in names]
 
@@ -67,9 +67,9 @@ class Flow:
 
 
 @contextmanager
-def flowing(world: World, *, seed: int, repeats: bool = False, writers: int = WRITERS) -> Iterator[Flow]:
+def flowing(world: World, *, seed: int, repeats: bool = False) -> Iterator[Flow]:
     """Have traffic; the threads end with the block also when it fails."""
-    flow = Flow(world, seed=seed, repeats=repeats, writers=writers)
+    flow = Flow(world, seed=seed, repeats=repeats)
     flow.start()
     try:
         yield flow

@@ -3,7 +3,6 @@
 import json
 import ssl
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from compose.embedded.guard import Guard
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
+from compose.embedded.servers import temporary_folder
 from faults.mail_sink import Script
 from faults.program import Program, until
 from helpdesk.tickets.announcer import LEADER_LOCK
@@ -195,13 +195,7 @@ class LocalWorld(World):
 
 
 def valkey_command(port: int) -> list[str]:
-    options = {
-        "bind": LOOPBACK,
-        "port": str(port),
-        "save": "",
-        "maxmemory": "256mb",
-        "maxmemory-policy": "volatile-ttl",
-    }
+    options = valkey.SETTINGS | {"port": str(port), "save": ""}
     return [str(valkey.program()), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
 
@@ -232,10 +226,7 @@ def running_world(make: Callable[[Path, Guard], AnyWorld]) -> Iterator[AnyWorld]
     """Run everything, with the demo's users and not a single ticket."""
     with ExitStack() as stack:
         guard = stack.enter_context(Guard())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helpdesk-faults-"))).resolve()
-        guard.will_remove(folder)
-        # PostgreSQL, which runs under another account on behalf of root, has to get through.
-        folder.chmod(0o711)
+        folder = stack.enter_context(temporary_folder(guard))
         world = make(folder, guard)
         stack.callback(world.postgres.stop)
         world.postgres.start()

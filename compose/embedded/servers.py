@@ -56,11 +56,7 @@ def throwaway_servers() -> Iterator[dict[str, str]]:
     """Run empty servers in a temporary folder and yield the variables that lead to them."""
     with ExitStack() as stack:
         guard = stack.enter_context(Guard())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helpdesk-"))).resolve()
-        guard.will_remove(folder)
-        if os.geteuid() == 0:
-            # PostgreSQL, which runs under another account then, has to get through.
-            folder.chmod(0o711)
+        folder = stack.enter_context(temporary_folder(guard))
         postgres = stack.enter_context(running_postgres(folder / "postgres", guard=guard, throwaway=True))
         (folder / "valkey").mkdir(mode=0o700)
         valkey = stack.enter_context(running_valkey(folder / "valkey", guard=guard, throwaway=True))
@@ -70,6 +66,18 @@ def throwaway_servers() -> Iterator[dict[str, str]]:
             "CELERY_BROKER_URL": valkey.url,
             "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
         }
+
+
+@contextmanager
+def temporary_folder(guard: Guard) -> Iterator[Path]:
+    """Make a folder for servers, which is removed in the end, whatever ends us."""
+    with tempfile.TemporaryDirectory(prefix="helpdesk-") as name:
+        folder = Path(name).resolve()
+        guard.will_remove(folder)
+        if os.geteuid() == 0:
+            # PostgreSQL, which runs under another account then, has to get through.
+            folder.chmod(0o711)
+        yield folder
 
 
 @contextmanager
