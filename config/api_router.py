@@ -1,7 +1,7 @@
 """Every REST resource, one line each."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView, SimpleRouter
 
@@ -50,6 +50,6 @@ urlpatterns = [
     path("preferences/", PreferencesView.as_view(), name="preferences"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("asyncapi.json", AsyncAPIView.as_view(), name="asyncapi"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html"), name="docs"),
     *router.urls,
 ]

@@ -1,0 +1,106 @@
+"""What browsers may do with our answers: nothing inline outside the admin, no frames, nothing kept that is personal."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from helpdesk.emails.links import unsubscribe_url
+from helpdesk.emails.models import EmailKind
+
+INLINE = re.compile(r"""<style|<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|javascript:""")
+
+
+def directives(response):
+    """Return the sources of each directive of the answer's Content-Security-Policy."""
+    policy = response.headers["Content-Security-Policy"]
+    return {name: sources for name, *sources in map(str.split, policy.split(";"))}
+
+
+@pytest.fixture
+def pages(customer):
+    return ["/", "/api/docs/", unsubscribe_url(customer, EmailKind.COMMENT_ADDED).partition("localhost:8000")[2]]
+
+
+def test_pages_have_nothing_inline_and_load_from_here_alone(client, pages):
+    for page in pages:
+        response = client.get(page)
+
+        policy = directives(response)
+        assert (response.status_code, policy["default-src"], policy["frame-ancestors"]) == (
+            200,
+            ["'none'"],
+            ["'none'"],
+        )
+        assert {source for sources in policy.values() for source in sources} == {"'none'", "'self'", "data:"}
+        assert policy["script-src"] == policy["style-src"] == ["'self'"]
+        assert not INLINE.search(response.text)
+
+
+def test_the_admin_runs_no_inline_script_either(client, superuser):
+    client.force_login(superuser, backend="django.contrib.auth.backends.ModelBackend")
+
+    for page in ("/admin/", "/admin/tickets/ticket/", "/admin/tickets/ticket/add/", "/admin/nonesuch/"):
+        policy = directives(client.get(page))
+
+        assert policy["script-src"] == ["'self'"]
+        assert policy["style-src"] == ["'self'", "'unsafe-inline'"]
+        assert (policy["default-src"], policy["frame-ancestors"]) == (["'none'"], ["'none'"])
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nonesuch", "/api/", "/api/tickets/", "/api/nonesuch/", "/api/schema/"])
+def test_what_is_no_page_may_load_nothing(client, db, path):
+    assert directives(client.get(path)) == {"default-src": ["'none'"], "frame-ancestors": ["'none'"]}
+
+
+def test_every_answer_says_how_far_it_may_be_trusted(client, pages):
+    for path in (*pages, "/admin/login/", "/livez", "/api/tickets/"):
+        headers = client.get(path).headers
+
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_pages_may_use_none_of_a_devices_senses(client, pages):
+    for page in (*pages, "/admin/login/"):
+        assert "camera=(), geolocation=(), microphone=()" in client.get(page).headers["Permissions-Policy"]
+
+
+def test_tokens_are_kept_by_nobody(api, customer):
+    customer.set_password("a long sentence")
+    customer.save()
+
+    response = api().post("/api/auth/token/", {"username": customer.username, "password": "a long sentence"})
+
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/api/tickets/", "private, no-cache"),
+        ("/api/comments/", "private, no-cache"),
+        ("/api/notifications/", "no-store"),
+        ("/api/users/me/", "no-store"),
+    ],
+)
+def test_what_one_user_reads_is_never_answered_to_another(api, customer, path, kept):
+    headers = api(customer).get(path).headers
+
+    assert headers["Cache-Control"] == kept
+    assert "Authorization" in headers["Vary"]
+
+
+@pytest.mark.parametrize(("debug", "has_policy"), [(True, False), (False, True)])
+def test_a_developers_trace_keeps_its_styles(settings, debug, has_policy, agent):
+    settings.DEBUG = debug
+    client = Client()
+    client.force_login(agent, backend="django.contrib.auth.backends.ModelBackend")
+
+    response = client.get("/admin/nonesuch/")
+
+    assert response.status_code == 404
+    assert ("Content-Security-Policy" in response.headers) is has_policy
