@@ -1,10 +1,13 @@
 """Reads the environment; a variable that is missing or senseless ends the start with one line."""
 
+import re
 import sys
 from typing import Any, NoReturn
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+ORIGIN = re.compile(r"https?://[^/\s?#@*]+")
 
 
 class Environment(environ.Env):
@@ -13,6 +16,14 @@ class Environment(environ.Env):
             return super().get_value(var, *args, **kwargs)
         except (ValueError, ImproperlyConfigured) as error:
             refuse(f"{var} has a value that cannot be read: {error}.")
+
+    def origins(self, var: str, *, default: list[str]) -> list[str]:
+        """Return a list of origins, scheme://host or scheme://host:port each."""
+        origins: list[str] = self.list(var, default=default)
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                refuse(f"{var} has a value that cannot be read: {origin} is not like https://app.example.com.")
+        return origins
 
 
 env = Environment()

@@ -111,7 +111,16 @@ def test_a_missing_variable_stops_the_start_with_one_line_that_names_it(missing,
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("EMAIL_PORT", "abc"), ("TRUSTED_PROXIES", "one"), ("DATABASE_URL", "garbage"), ("DATABASE_URL", "mysql://x/y")],
+    [
+        ("EMAIL_PORT", "abc"),
+        ("TRUSTED_PROXIES", "one"),
+        ("DATABASE_URL", "garbage"),
+        ("DATABASE_URL", "mysql://x/y"),
+        *[
+            ("CORS_ALLOWED_ORIGINS", origin)
+            for origin in ("*", "null", "app.example.com", "https://app.example.com/", "https://*.com")
+        ],
+    ],
 )
 def test_a_senseless_value_stops_the_start_with_one_line_that_names_it(name, value):
     ended = check(COMPLETE | {name: value})
