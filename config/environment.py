@@ -7,6 +7,10 @@ from typing import Any, NoReturn
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+# How Django begins the keys that it makes, and .envs/.local its own.
+PUBLIC_KEYS = ("django-insecure-", "local-only-and-public-")
+SHORTEST_KEY = 50
+FEWEST_CHARACTERS = 10
 ORIGIN = re.compile(r"https?://[^/\s?#@*]+")
 
 
@@ -34,6 +38,14 @@ def required(name: str, *, meaning: str) -> str:
     return str(env.str(name, default="")) or refuse(
         f"{name} is not set: it is {meaning}. `make up` sets it; containers read it from .envs/.",
     )
+
+
+def refuse_weak_key(name: str, key: str) -> None:
+    """Refuse a secret key that somebody else knows or can find."""
+    if key.startswith(PUBLIC_KEYS):
+        refuse(f"{name} is known to everybody: it takes {SHORTEST_KEY} random characters.")
+    if len(key) < SHORTEST_KEY or len(set(key)) < FEWEST_CHARACTERS:
+        refuse(f"{name} can be guessed: it takes {SHORTEST_KEY} random characters.")
 
 
 def refuse(reason: str) -> NoReturn:

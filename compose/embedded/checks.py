@@ -16,6 +16,11 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_
 CADDYFILE = "compose/production/proxy/Caddyfile"
 KUBERNETES = "1.33"
 SITE = "https://helpdesk.example.com"
+PRODUCTION = [
+    "DJANGO_SETTINGS_MODULE=config.settings.production",
+    "DJANGO_ALLOWED_HOSTS=helpdesk.example.com",
+    f"SITE_URL={SITE}",
+]
 SCRIPT_FOLDERS = [".ci", "compose"]
 TEMPLATE_FOLDERS = ["config", "helpdesk"]
 
@@ -44,6 +49,7 @@ def commands() -> Mapping[str, list[str]]:
         "API schema": [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull],
         "migrations": [*manage, "makemigrations", "--check", "--dry-run"],
         "settings and models": [*manage, "check", "--fail-level", "WARNING"],
+        "production's settings": ["env", *PRODUCTION, *manage, "check", "--deploy", "--fail-level", "WARNING"],
         "imports": [python, "-c", LINT_IMPORTS],
         "style": [python, "-m", "ruff", "check", "--quiet"],
         "format": [python, "-m", "ruff", "format", "--check", "--quiet"],
@@ -72,7 +78,7 @@ def _run(name: str, command: list[str]) -> Result:
 
 
 def _report(result: Result) -> bool:
-    print(f"{'ok    ' if result.is_good else 'FAILED'} {result.name:20} {result.seconds:4.1f} s", flush=True)
+    print(f"{'ok    ' if result.is_good else 'FAILED'} {result.name:21} {result.seconds:4.1f} s", flush=True)
     if not result.is_good:
         print(result.output, flush=True)
     return result.is_good

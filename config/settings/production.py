@@ -1,9 +1,16 @@
 """The product behind a TLS proxy: docker-compose.production.yml."""
 
-from config.environment import env, refuse, required
+from config.environment import env, refuse, refuse_weak_key, required
 from config.settings.base import *
 
+# Secrets
+for name, keys in {"DJANGO_SECRET_KEY": [SECRET_KEY], "DJANGO_SECRET_KEY_FALLBACKS": SECRET_KEY_FALLBACKS}.items():
+    for key in keys:
+        refuse_weak_key(name, key)
+
 # Requests
+if DEBUG:
+    refuse("DJANGO_DEBUG is true: its pages show settings and code to everybody.")
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1)
 SITE_URL = required(
@@ -16,8 +23,11 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_HTTPONLY = True
 if not ALLOWED_HOSTS:
     refuse("DJANGO_ALLOWED_HOSTS is not set: it lists the host names that the helpdesk answers to.")
+if "*" in ALLOWED_HOSTS:
+    refuse("DJANGO_ALLOWED_HOSTS is *: it lists the host names that the helpdesk answers to, each.")
 
 # Static files
 STATIC_ROOT = BASE_DIR / "staticfiles"

@@ -41,10 +41,10 @@ READ_BY_CONTAINERS = {
 READ_BY_OTHERS = READ_BY_CONTAINERS | {"DJANGO_SETTINGS_MODULE"}
 
 
-def check(variables):
+def check(variables, *options):
     """Run `manage.py check` in an environment of these variables alone."""
     return subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "manage.py", "check", *options],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]} | variables,
         capture_output=True,
@@ -138,11 +138,42 @@ def test_in_production_the_allowed_hosts_are_required():
     assert line.startswith("helpdesk cannot start: DJANGO_ALLOWED_HOSTS is not set: it lists the host names")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        (
+            "DJANGO_SECRET_KEY",
+            lines_of(ROOT / ".envs" / ".local" / ".django")["DJANGO_SECRET_KEY"],
+            "is known to everybody",
+        ),
+        ("DJANGO_SECRET_KEY", f"django-insecure-{COMPLETE['DJANGO_SECRET_KEY']}", "is known to everybody"),
+        ("DJANGO_SECRET_KEY", COMPLETE["DJANGO_SECRET_KEY"][:49], "can be guessed"),
+        ("DJANGO_SECRET_KEY", "changeme" * 8, "can be guessed"),
+        ("DJANGO_SECRET_KEY_FALLBACKS", f"{COMPLETE['DJANGO_SECRET_KEY']},short", "can be guessed"),
+        ("DJANGO_DEBUG", "true", "is true"),
+        ("DJANGO_ALLOWED_HOSTS", "helpdesk.example.com,*", "is *"),
+    ],
+)
+def test_production_does_not_start_with_what_is_for_a_developers_machine(name, value, reason):
+    ended = check(COMPLETE | PRODUCTION | {name: value})
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"helpdesk cannot start: {name} {reason}: ")
+
+
 @pytest.mark.parametrize("variables", [COMPLETE, COMPLETE | PRODUCTION], ids=["local", "production"])
 def test_the_required_variables_are_enough(variables):
     ended = check(variables)
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("redirects", "code"), [("true", 0), ("false", 1)])
+def test_django_finds_nothing_insecure_in_the_settings_of_production(redirects, code):
+    variables = COMPLETE | PRODUCTION | {"DJANGO_SECURE_SSL_REDIRECT": redirects}
+
+    assert check(variables, "--deploy", "--fail-level", "WARNING").returncode == code
 
 
 def test_the_local_files_are_enough_for_the_local_settings():
