@@ -17,6 +17,7 @@ PYTHON_PACKAGES := $(VENV)/.installed
 NODE_PACKAGES := compose/embedded/node_modules/.installed
 TRANSLATIONS := helpdesk/locale/es/LC_MESSAGES/django.mo
 CONTAINER_TOOLS := $(VENV)/.installed-containers
+AUDIT_TOOLS := $(VENV)/.installed-audit
 READY := $(PYTHON_PACKAGES) $(TRANSLATIONS)
 
 export FUZZ_EXAMPLES
@@ -24,7 +25,7 @@ export FUZZ_EXAMPLES
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up production test check format manage shell backup backups restore reset bench fuzz faults locks
+.PHONY: help up production test check format manage shell backup backups restore reset bench fuzz faults locks audit
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -74,10 +75,13 @@ faults: $(READY) ## Break a stack of its own in every way that it should survive
 		$(STACK) run -- $(IN_VENV) -m pytest faults -n auto --maxprocesses 4 --timeout 600 --verbose $(ARGS)
 
 locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
-	@for name in base local production containers node; do \
+	@for name in base local production containers node audit; do \
 		$(IN_VENV) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 			--custom-compile-command "make locks" $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
+
+audit: $(AUDIT_TOOLS) $(NODE_PACKAGES) ## Ask PyPI and npm for known vulnerabilities of what the lock files pin
+	@$(IN_VENV) -m compose.embedded.audit
 
 $(PYTHON_PACKAGES): requirements/local.txt
 	@$(PYTHON) compose/embedded/install.py
@@ -87,6 +91,9 @@ $(PYTHON_PACKAGES): requirements/local.txt
 
 $(CONTAINER_TOOLS): $(PYTHON_PACKAGES) requirements/containers.txt
 	@$(PYTHON) compose/embedded/install.py containers
+
+$(AUDIT_TOOLS): $(PYTHON_PACKAGES) requirements/audit.txt
+	@$(PYTHON) compose/embedded/install.py audit
 
 $(NODE_PACKAGES): $(PYTHON_PACKAGES) requirements/node.txt compose/embedded/package-lock.json
 	@$(IN_VENV) -m compose.embedded.node
