@@ -16,7 +16,8 @@ from compose.embedded.options import ROOT, read_options, read_production_options
 
 SITE = "http://localhost:8000"
 READMES = [ROOT / "README.md", ROOT / "README.es.md"]
-DOCUMENTS = [*READMES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+SECURITY = ROOT / "SECURITY.md"
+DOCUMENTS = [*READMES, ROOT / "CHANGELOG.md", SECURITY, *sorted((ROOT / "docs").glob("*.md"))]
 
 # What differs from run to run: numbers of rows, times and the names of requests.
 ROW_NUMBERS = {"id", "ticket", "comment"}
