@@ -93,6 +93,7 @@ DATABASES["default"] |= {
         "options": f"-c statement_timeout={env.int('DATABASE_STATEMENT_TIMEOUT_MS', default=30_000)}",
     },
 }
+MIGRATION_LOCK_TIMEOUT_MS = 5_000
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis

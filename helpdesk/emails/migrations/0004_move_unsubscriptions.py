@@ -2,8 +2,6 @@
 
 from django.db import migrations
 
-# Dropping a foreign key locks the users' table: rather fail than have every request wait behind a long transaction.
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 # Whoever unsubscribes meanwhile waits, and is not lost with the table.
 LOCK = "LOCK TABLE emails_unsubscription IN ACCESS EXCLUSIVE MODE"
 MOVE = """
@@ -25,8 +23,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(LOCK_TIMEOUT, migrations.RunSQL.noop),
         migrations.RunSQL([LOCK, MOVE], MOVE_BACK),
         migrations.DeleteModel(name="Unsubscription"),
-        migrations.RunSQL(migrations.RunSQL.noop, LOCK_TIMEOUT),
     ]

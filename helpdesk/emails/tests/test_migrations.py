@@ -36,13 +36,3 @@ def test_unsubscriptions_become_mutes_and_come_back(customer, agent):
     unsubscriptions = migrated_to(BEFORE).get_model("emails", "Unsubscription").objects
     assert list(unsubscriptions.values_list("user_id", "kind")) == [(customer.pk, "comment_added")]
     assert list(mutes.values_list("user_id", "medium")) == [(agent.pk, "live")]
-
-
-def test_both_ways_wait_for_locks_for_a_few_seconds_only():
-    for target in (BEFORE, AFTER):
-        migrated_to(target)
-
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW lock_timeout")
-            assert cursor.fetchone() == ("5s",)
-            cursor.execute("SET LOCAL lock_timeout = 0")

@@ -4,9 +4,6 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-# The foreign key locks the users' table: rather fail than have every request wait behind a long transaction.
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
-
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -15,7 +12,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(LOCK_TIMEOUT, migrations.RunSQL.noop),
         migrations.CreateModel(
             name="Mute",
             fields=[
@@ -56,5 +52,4 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunSQL(migrations.RunSQL.noop, LOCK_TIMEOUT),
     ]
