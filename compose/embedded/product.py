@@ -35,12 +35,17 @@ def product_commands(options: Options, data_dir: DataDir) -> dict[str, list[str]
     # In a container everything runs as root; Celery's warning is about another kind of message than ours.
     celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "--app", "config", "--quiet"]
     return {
-        "web": [*reloaded, python, "-m", "daphne", "-b", LOOPBACK, "-p", str(options.port), "config.asgi:application"],
+        "web": [*reloaded, python, "-m", "daphne", *daphne_options(options)],
         "announcer": [*reloaded, python, "manage.py", "announce_events"],
         "worker": [*reloaded, *celery, "worker", *_worker_options()],
         "beat": [*celery, "beat", "--schedule", str(data_dir.celery / "beat-schedule"), "--pidfile="],
         "flower": [*celery, "flower", f"--address={LOOPBACK}", f"--port={options.flower_port}"],
     }
+
+
+def daphne_options(options: Options) -> list[str]:
+    # Without its access log, which has tokens in it; the product writes its own.
+    return ["-v", "0", "-b", LOOPBACK, "-p", str(options.port), "config.asgi:application"]
 
 
 def follow_commands(servers: list[Server]) -> dict[str, list[str]]:

@@ -283,13 +283,20 @@ LOCALE_PATHS = [BASE_DIR / "helpdesk" / "locale"]
 STATIC_URL = "/static/"
 
 # Logs
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {"()": "helpdesk.core.logs.LineFormatter", "format": "{levelname} {name} {message}", "style": "{"},
+        "json": {"()": "helpdesk.core.logs.JSONFormatter"},
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "axes": {"level": "WARNING"},
+        # What was refused is in the access log.
+        "django.request": {"level": "ERROR"},
+        # It quotes what the client made up.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # It logs a trace a second while Redis is down; the hub says it in a line.
         "channels_redis": {"level": "CRITICAL"},
     },

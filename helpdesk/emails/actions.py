@@ -1,5 +1,6 @@
 """What can happen to an e-mail: it is queued, claimed by a worker, and ends or waits for another attempt."""
 
+import logging
 import random
 import uuid
 from collections.abc import Sequence
@@ -10,11 +11,14 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from helpdesk.core.after_commit import after_commit
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
 from helpdesk.emails.subjects import account_subject, subject_of
 from helpdesk.tickets.audience import occasions_in
 from helpdesk.tickets.models import Medium, TicketEvent
 from helpdesk.users.models import AddressChange, Registration, User
+
+logger = logging.getLogger(__name__)
 
 MAXIMUM_ATTEMPTS = 24
 LONGEST_WAIT = timedelta(hours=1)
@@ -22,9 +26,11 @@ RETENTION = timedelta(days=90)
 
 # An event that is announced again by hand is not told twice.
 QUEUE = """
-    INSERT INTO emails_email (uuid, event_id, kind, subject, recipient_id, address, language, state, error, attempts)
-    SELECT gen_random_uuid(), event_id, kind, subject, reader.id, reader.email, reader.language, 'pending', '', 0
-    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]) AS owed (event_id, kind, subject, user_id)
+    INSERT INTO emails_email
+        (uuid, event_id, request_id, kind, subject, recipient_id, address, language, state, error, attempts)
+    SELECT gen_random_uuid(), event_id, request_id, kind, subject, user_id, email, language, 'pending', '', 0
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[])
+        AS owed (event_id, request_id, kind, subject, user_id)
     JOIN users_user AS reader ON reader.id = user_id
     ON CONFLICT (event_id, recipient_id) DO NOTHING
     RETURNING id
@@ -42,7 +48,7 @@ CLAIM = """
 def queue_emails(events: Sequence[TicketEvent]) -> list[int]:
     """Owe an e-mail to everybody in the events' audience who wants its kind; return the ids of the new rows."""
     owed = [
-        (event.pk, event.kind, subject, user_id)
+        (event.pk, event.request_id, event.kind, subject, user_id)
         for event, _ticket, audience in occasions_in(events, medium=Medium.EMAIL)
         for subject in [subject_of(event)]
         for user_id in audience
@@ -96,6 +102,7 @@ def mark_sent(email: Email) -> None:
     fields = {"state": EmailState.SENT, "sent_at": Now(), "lease_until": None, "error": ""}
     own(email).update(address=email.address, recipient=email.recipient, **fields)
     end_attempt(email, Outcome.SENT, "")
+    after_commit(note, email, EmailState.SENT)
 
 
 def withdraw(email: Email, *, reason: str) -> None:
@@ -117,6 +124,7 @@ def bury(email: Email, *, error: str) -> None:
 def give_up(email: Email, state: EmailState, error: str) -> None:
     leased(email).update(state=state, error=error, lease_until=None)
     end_attempt(email, Outcome.FAILED, error)
+    after_commit(note, email, state)
 
 
 @transaction.atomic
@@ -127,6 +135,7 @@ def postpone(email: Email, *, error: str) -> None:
         return
     leased(email).update(next_at=Now() + wait_after(email.attempts), error=error, lease_until=None)
     end_attempt(email, Outcome.FAILED, error)
+    after_commit(note, email, "postponed")
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -168,3 +177,8 @@ def leased(email: Email) -> QuerySet[Email]:
 def end_attempt(email: Email, outcome: Outcome, error: str) -> None:
     last = Attempt.objects.filter(email_id=email.pk, outcome=Outcome.PENDING).order_by("-pk").values("pk")[:1]
     Attempt.objects.filter(pk__in=last).update(outcome=outcome, error=error)
+
+
+def note(email: Email, end: str) -> None:
+    """Log what became of an attempt."""
+    logger.info("E-mail %s: %s", email.pk, end, extra={"fields": {"kind": email.kind, "attempt": email.attempts}})

@@ -56,6 +56,7 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
         ("kind", "subject"),
         ("state", "error"),
         ("created_at", "next_at", "sent_at"),
+        "request_id",
         "preview",
     ]
 

@@ -9,6 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.core.mail import EmailMultiAlternatives
 from django.db import InterfaceError, OperationalError, connection
 
+from helpdesk.core.request_id import on_behalf_of
 from helpdesk.emails import actions
 from helpdesk.emails.messages import message_of
 from helpdesk.emails.models import Email, EmailKind
@@ -25,8 +26,12 @@ PAUSES_SECONDS = (0.5, 1, 2, 4, 8)
 def deliver(email_id: int) -> None:
     """Send an e-mail that is due, and note what became of it; does nothing when somebody else is at it."""
     email = actions.claim(email_id)
-    if email is None:
-        return
+    if email is not None:
+        with on_behalf_of(email.request_id):
+            deliver_claimed(email)
+
+
+def deliver_claimed(email: Email) -> None:
     find_recipient(email)
     if reason := reason_to_withdraw(email):
         actions.withdraw(email, reason=reason)

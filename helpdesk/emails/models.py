@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from helpdesk.core.request_id import MAXIMUM_LENGTH, request_id
 from helpdesk.tickets.models import EventKind, TicketEvent
 from helpdesk.users.models import AddressChange, Language, Registration, User
 
@@ -84,6 +85,9 @@ class Email(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_at = models.DateTimeField(_("due"), db_default=Now())
     lease_until = models.DateTimeField(_("in delivery until"), null=True)
+    request_id = models.CharField(
+        _("request"), max_length=MAXIMUM_LENGTH, default=request_id, db_default="", editable=False
+    )
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent"), null=True)
 

@@ -346,7 +346,17 @@ class TicketEventAdmin(SearchedLikeTheApi, ReadOnlyAdmin, AgentModelAdmin):
     list_select_related = ["actor"]
     ordering = ["-id"]
     sortable_by = []
-    fields = ["created_at", "of_ticket", "kind", "old_value", "new_value", "done_by", "source", "announced_at"]
+    fields = [
+        "created_at",
+        "of_ticket",
+        "kind",
+        "old_value",
+        "new_value",
+        "done_by",
+        "source",
+        "request_id",
+        "announced_at",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         title = Ticket.objects.filter(pk=OuterRef("ticket_id")).values("title")

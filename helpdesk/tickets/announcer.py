@@ -115,6 +115,9 @@ def announce_together(events: list[TicketEvent]) -> bool:
     except Exception:
         logger.exception("Not announced: events %s", [event.pk for event in events])
         return False
+    for event in events:
+        fields = {"event": event.uuid, "ticket": event.ticket_id}
+        logger.info("Announced: %s", event, extra={"request_id": event.request_id, "fields": fields})
     return True
 
 

@@ -11,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from helpdesk.core.request_id import MAXIMUM_LENGTH, request_id
 from helpdesk.users.models import User
 
 TITLE_LENGTH = 200
@@ -221,6 +222,9 @@ class TicketEvent(models.Model):
         db_index=False,
     )
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
+    request_id = models.CharField(
+        _("request"), max_length=MAXIMUM_LENGTH, default=request_id, db_default="", editable=False
+    )
     announced_at = models.DateTimeField(_("announced"), null=True, editable=False)
 
     objects = TicketEventQuerySet.as_manager()

@@ -1,0 +1,192 @@
+"""What the processes of the product really write: lines that programs can read, and nothing that is secret."""
+
+import json
+import sys
+from contextlib import ExitStack, suppress
+
+import httpx
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.db import connection
+from rest_framework_simplejwt.tokens import RefreshToken
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from compose.embedded.options import ROOT, read_options
+from compose.embedded.ports import LOOPBACK, answers, free_port
+from compose.embedded.product import daphne_options
+from compose.embedded.topology import Topology
+from compose.tests.servers import production_environment, running, wait_until
+from helpdesk.emails.links import password_reset_url, unsubscribe_url
+from helpdesk.emails.models import Email
+from helpdesk.tickets.models import TicketEvent
+from helpdesk.users.tests.factories import UserFactory
+
+SITE = "https://localhost"
+# What each says it is, and its name in the topology.
+PROCESSES = {"web": "web-1", "websocket": "websocket", "worker": "worker", "beat": "beat", "announcer": "announcer"}
+PASSWORD = "correct-horse-battery-staple"
+MONITOR = "a-token-of-our-monitoring-system"
+REQUEST_ID = "a-request-of-alices"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def user():
+    return UserFactory(username="alice", email="alice@example.com", password=make_password(PASSWORD, hasher="argon2"))
+
+
+@pytest.fixture
+def ports(production_image, tmp_path, user):
+    """Run every process of the production image, each with a log of its own, and a developer's Daphne beside them."""
+    topology = Topology(image=production_image, folder=tmp_path, port=free_port())
+    ports = {"web": topology.web_ports[0], "websocket": topology.websocket_port, "local": free_port()}
+    environment = production_environment(SITE) | {
+        "HEALTH_TOKEN": MONITOR,
+        "CELERY_BROKER_URL": "",
+        "EMAIL_PORT": str(free_port()),
+        "THROTTLE_USER_RATE": "",
+        # In the image, nothing runs as root.
+        "PYTHONWARNINGS": "ignore:You're running the worker",
+    }
+    with ExitStack() as stack:
+        for role, name in PROCESSES.items():
+            command = topology.commands()[name]
+            stack.enter_context(running(command, production_image / "app", environment, tmp_path / f"{role}.log"))
+        options = daphne_options(read_options({"PORT": str(ports["local"])}))
+        command = [sys.executable, "-m", "daphne", *options]
+        local = environment | {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
+        stack.enter_context(running(command, ROOT, local, tmp_path / "local.log"))
+        wait_until(lambda: all(map(answers, ports.values())), tmp_path)
+        wait_until(lambda: " ready." in (tmp_path / "worker.log").read_text(), tmp_path)
+        wait_until(lambda: "Announcing" in (tmp_path / "announcer.log").read_text(), tmp_path)
+        wait_until(lambda: "Starting" in (tmp_path / "beat.log").read_text(), tmp_path)
+        yield ports
+
+
+def lines_of(log):
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def send_secrets(port, secrets, user):
+    """Send every secret in every place, to doors that accept, refuse and cannot read it."""
+    base = f"http://{LOOPBACK}:{port}"
+    access = secrets["access"]
+    with httpx.Client(base_url=base, headers={"Host": "localhost", "X-Forwarded-Proto": "https"}) as client:
+        body = {"username": user.username, "password": PASSWORD}
+        secrets |= {
+            f"login at {port}: {name}": token
+            for name, token in client.post("/api/auth/token/", json=body).json().items()
+        }
+        for secret in list(secrets.values()):
+            bearer = {"Authorization": f"Bearer {secret}"}
+            client.get("/api/tickets/", headers=bearer)
+            client.get("/api/health/", headers=bearer)
+            client.get(
+                "/api/nothing/", params={"token": secret, "search": secret}, headers={"Cookie": f"sessionid={secret}"}
+            )
+            client.get(
+                "/api/tickets/",
+                params={"search": secret, "page": secret},
+                headers={"Authorization": f"Bearer {access}"},
+            )
+            client.post("/api/auth/token/", json={"username": "mallory", "password": secret, "more": [secret]})
+            client.post("/api/auth/token/refresh/", json={"refresh": secret})
+            client.post("/api/auth/password/reset/confirm/", json={"token": secret, "password": secret})
+            client.post(
+                "/api/auth/token/", content=f'{{"password": "{secret}"', headers={"Content-Type": "application/json"}
+            )
+            client.post("/admin/login/", data={"username": "mallory", "password": secret})
+            client.get("/", headers={"Host": f"{secret.partition('#')[0]}.example.com"})
+            for door in (f"/?token={secret}", f"/emails/unsubscribe/{secret.rpartition('/unsubscribe/')[2]}"):
+                with suppress(httpx.InvalidURL):
+                    client.get(door)
+
+
+def knock(port, secret):
+    with suppress(WebSocketException, OSError), connect(f"ws://localhost:{port}/ws/notifications/?token={secret}"):
+        pass
+    with suppress(WebSocketException, OSError), connect(f"ws://localhost:{port}/ws/nothing/?token={secret}"):
+        pass
+
+
+def test_no_log_of_any_process_holds_a_secret(ports, tmp_path, user):
+    refresh = RefreshToken.for_user(user)
+    secrets = {
+        "access": str(refresh.access_token),
+        "refresh": str(refresh),
+        "monitor": MONITOR,
+        "password": PASSWORD,
+        "reset link": password_reset_url(user),
+        "unsubscribe link": unsubscribe_url(user, "status_changed"),
+    }
+
+    for port in ports.values():
+        send_secrets(port, secrets, user)
+    for port in (ports["websocket"], ports["local"]):
+        for secret in list(secrets.values()):
+            knock(port, secret.partition("#")[2] or secret)
+
+    tokens = {
+        name: secret.partition("#")[2] or secret.rpartition("/unsubscribe/")[2].strip("/")
+        for name, secret in secrets.items()
+    }
+    logs = {log.name: log.read_text() for log in tmp_path.glob("*.log")}
+    assert len(tokens) == 12
+    assert {(log, name) for log, text in logs.items() for name, token in tokens.items() if token in text} == set()
+    assert all(logs.values())
+    for name in ("web", "websocket"):
+        assert {line["path"] for line in lines_of(tmp_path / f"{name}.log") if "path" in line} >= {
+            "/api/tickets/",
+            "/admin/login/",
+        }
+
+
+def test_a_request_is_followed_through_every_process(ports, tmp_path, user):
+    UserFactory(username="agatha", agent=True)
+    access = RefreshToken.for_user(user).access_token
+    headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Authorization": f"Bearer {access}"}
+    body = {"title": "A teapot", "description": "It says 418.", "priority": "high"}
+
+    response = httpx.post(
+        f"http://{LOOPBACK}:{ports['web']}/api/tickets/", json=body, headers=headers | {"X-Request-ID": REQUEST_ID}
+    )
+    wait_until(lambda: REQUEST_ID in (tmp_path / "worker.log").read_text(), tmp_path)
+
+    assert response.status_code == 201
+    for name in PROCESSES:
+        lines = lines_of(tmp_path / f"{name}.log")
+        assert {line["process"] for line in lines} == {name}
+        about = [line["message"] for line in lines if line["request_id"] == REQUEST_ID]
+        assert len(about) == (1 if name in {"web", "announcer", "worker"} else 0), about
+    assert TicketEvent.objects.get().request_id == Email.objects.get().request_id == REQUEST_ID
+
+
+@pytest.fixture
+def broken_comments(transactional_db):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE tickets_comment RENAME TO away")
+        yield
+        cursor.execute("ALTER TABLE away RENAME TO tickets_comment")
+
+
+def test_a_broken_request_is_told_with_its_exception_and_without_its_secrets(ports, tmp_path, user, broken_comments):
+    access = str(RefreshToken.for_user(user).access_token)
+    headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Authorization": f"Bearer {access}"}
+
+    responses = [
+        httpx.get(
+            f"http://{LOOPBACK}:{port}/api/comments/",
+            params={"token": access},
+            headers=headers | {"X-Request-ID": REQUEST_ID},
+        )
+        for port in (ports["web"], ports["local"])
+    ]
+
+    (broken,) = [line for line in lines_of(tmp_path / "web.log") if "exception" in line]
+    assert [response.status_code for response in responses] == [500, 500]
+    assert (broken["request_id"], broken["level"], broken["logger"]) == (REQUEST_ID, "ERROR", "django.request")
+    assert 'relation "tickets_comment" does not exist' in broken["exception"]
+    assert 'relation "tickets_comment" does not exist' in (tmp_path / "local.log").read_text()
+    assert not any(access in log.read_text() for log in tmp_path.glob("*.log"))

@@ -1,0 +1,160 @@
+"""What a line of the log holds, what it does not hold, and whose work it is about."""
+
+import json
+import logging
+import re
+from io import StringIO
+
+import pytest
+
+from helpdesk.core.logs import JSONFormatter, LineFormatter, role_of
+from helpdesk.emails.models import Email
+from helpdesk.emails.tasks import send_email
+from helpdesk.tickets.announcer import Announcer
+from helpdesk.tickets.models import TicketEvent
+
+REQUEST_ID = "a-request-of-alices"
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@pytest.fixture
+def lines():
+    """Return a function to what a logger has said, as production writes it."""
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JSONFormatter())
+    logging.getLogger().addHandler(handler)
+    yield lambda logger: [
+        line for line in map(json.loads, written.getvalue().splitlines()) if line["logger"] == logger
+    ]
+    logging.getLogger().removeHandler(handler)
+
+
+def record(message, *arguments, error=None):
+    exc_info = (type(error), error, None) if error else None
+    return logging.LogRecord("a", logging.INFO, "a.py", 1, message, arguments, exc_info)
+
+
+def test_a_request_is_one_line_without_its_query_string(api, customer, lines):
+    api(customer).get("/api/tickets/?search=secret", headers={"X-Request-ID": REQUEST_ID})
+
+    (line,) = lines("helpdesk.access")
+    assert TIME.fullmatch(line.pop("time"))
+    assert line.pop("milliseconds") > 0
+    assert re.fullmatch(r"GET /api/tickets/ 200 in [\d.]+ ms", line.pop("message"))
+    assert line.pop("pid") > 0
+    assert line == {
+        "level": "INFO",
+        "logger": "helpdesk.access",
+        "request_id": REQUEST_ID,
+        "process": "command",
+        "method": "GET",
+        "path": "/api/tickets/",
+        "status": 200,
+        "user_id": customer.pk,
+    }
+
+
+@pytest.mark.django_db
+def test_an_anonymous_request_costs_no_query_for_its_line(api, lines, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        api().get("/api/nothing/", headers={"Cookie": "sessionid=abc"})
+
+    (line,) = lines("helpdesk.access")
+    assert (line["status"], line["user_id"]) == (404, None)
+
+
+def test_probes_are_not_logged(client, lines):
+    client.get("/livez")
+
+    assert lines("helpdesk.access") == []
+
+
+def test_an_address_cannot_begin_a_line_of_its_own(client, lines):
+    client.get("/a%0AINFO%20b\x85%E2%80%A8")
+
+    (line,) = lines("helpdesk.access")
+    assert line["path"] == "/a%0AINFO%20b%C2%85%E2%80%A8"
+    assert len(line["message"].splitlines()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_request_is_named_in_its_event_its_announcement_and_its_email(
+    api, customer, agent, lines, django_capture_on_commit_callbacks
+):
+    body = {"title": "A teapot", "description": "It says 418.", "priority": "high"}
+
+    api(customer).post("/api/tickets/", body, headers={"X-Request-ID": REQUEST_ID})
+    Announcer().announce_all()
+    with django_capture_on_commit_callbacks(execute=True):
+        send_email(Email.objects.get().pk)
+
+    event = TicketEvent.objects.get()
+    (announced,) = lines("helpdesk.tickets.announcer")
+    (sent,) = lines("helpdesk.emails.actions")
+    assert event.request_id == Email.objects.get().request_id == REQUEST_ID
+    assert (announced["request_id"], announced["event"]) == (REQUEST_ID, str(event.uuid))
+    assert (sent["request_id"], sent["kind"], sent["message"].split()[-1]) == (REQUEST_ID, "ticket_created", "sent")
+
+
+def test_work_for_nobody_names_no_request(api, customer, agent, lines):
+    api(customer).get("/api/tickets/")
+
+    logging.getLogger("a").info("Later")
+
+    (line,) = lines("a")
+    assert line["request_id"] is None
+
+
+def test_an_exception_is_a_field_on_the_same_line():
+    text = JSONFormatter().format(record("Broken", error=ValueError("a\nb")))
+
+    assert len(text.splitlines()) == 1
+    assert json.loads(text)["exception"] == "ValueError: a\nb"
+
+
+def test_what_is_no_text_is_logged_all_the_same():
+    text = JSONFormatter().format(record("%s", "\ud800 \x00 \u2028"))
+
+    assert json.loads(text)["message"] == "\ud800 \x00 \u2028"
+    assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("WSCONNECTING /ws/?token=abc.defgh&a=1", "WSCONNECTING /ws/?token=REDACTED&a=1"),
+        ("Authorization: Bearer abc-def.1", "Authorization: Bearer REDACTED"),
+        ("GET /emails/unsubscribe/WzEsImEi:sig-1/ 200", "GET /emails/unsubscribe/REDACTED/ 200"),
+        ("https://a.example/verify-email#abcd:1-2", "https://a.example/verify-email#REDACTED"),
+        ("https://a.example/reset-password#MQ:abcd-1", "https://a.example/reset-password#REDACTED"),
+        ("{'password=hunter22'}", "{'password=REDACTED'}"),
+        ("refused: eyJhbGciOiJI.eyJzdWIiOiIx.sig_-1", "refused: REDACTED"),
+        ("redis://:secret@redis:6379/0", "redis://REDACTED@redis:6379/0"),
+        ("DETAIL:  Failing row contains (1, alice, a@b.c).", "DETAIL:  Failing row contains (REDACTED"),
+        ("a bearer of news, http://localhost:8000/a@b", "a bearer of news, http://localhost:8000/a@b"),
+    ],
+)
+def test_secrets_are_in_no_line(text, expected):
+    error = ValueError(text)
+
+    line = json.loads(JSONFormatter().format(record("%s", text, error=error)))
+
+    assert (line["message"], line["exception"]) == (expected, f"ValueError: {expected}")
+    assert LineFormatter("{message}", style="{").format(record(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "role"),
+    [
+        ("/app/config/web_server.py --interface wsgi", "web"),
+        ("/venv/daphne/__main__.py --port 8001", "websocket"),
+        ("/venv/celery/__main__.py --app config worker", "worker"),
+        ("/venv/bin/celery -A config beat", "beat"),
+        ("manage.py announce_events", "announcer"),
+        ("manage.py migrate", "command"),
+        ("", "command"),
+    ],
+)
+def test_a_process_is_known_by_its_command_line(command, role):
+    assert role_of(command.split(" ")) == role
