@@ -1,7 +1,8 @@
-"""The vital signs of the whole: who may read them, and what they look like."""
+"""The vital signs and the metrics of the whole: who may read them, and what they look like."""
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 
+from helpdesk.core.exposition import MetricsView
 from helpdesk.core.health import HealthSerializer, HealthView
 from helpdesk.users.authentication import AccessTokenAuthentication, HealthTokenAuthentication
 from helpdesk.users.permissions import OnlyAgentsAndMonitors
@@ -29,6 +30,10 @@ EXAMPLE = OpenApiExample(
 extend_schema_serializer(examples=[EXAMPLE])(HealthSerializer)
 
 health = HealthView.as_view(
+    authentication_classes=[HealthTokenAuthentication, AccessTokenAuthentication],
+    permission_classes=[OnlyAgentsAndMonitors],
+)
+metrics = MetricsView.as_view(
     authentication_classes=[HealthTokenAuthentication, AccessTokenAuthentication],
     permission_classes=[OnlyAgentsAndMonitors],
 )

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from config.health import metrics
 from helpdesk.core.health import livez, readyz
 from helpdesk.emails.views import unsubscribe_page
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("api/", include("config.api_router")),
     path("livez", livez),
     path("readyz", readyz),
+    path("metrics", metrics, name="metrics"),
 ]
 
 handler400 = "helpdesk.core.errors.bad_request"

@@ -179,6 +179,9 @@ CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
 LIST_CACHE_LIFETIME = timedelta(minutes=5)
 
+# Metrics
+METRICS_INTERVAL = timedelta(seconds=5)
+
 # OpenAPI
 SPECTACULAR_SETTINGS = {
     "TITLE": "Helpdesk API",

@@ -12,6 +12,7 @@ from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 
 from helpdesk.core.request_id import MAXIMUM_LENGTH, current_request_id
+from helpdesk.core.request_metrics import count_request
 
 REQUEST_ID = "helpdesk.request_id"
 RATE_LIMIT_HEADERS = "helpdesk.rate_limit_headers"
@@ -37,7 +38,9 @@ def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
             response.headers["X-Request-ID"] = request_id
             for name, value in request.META.get(RATE_LIMIT_HEADERS, {}).items():
                 response.headers[name] = value
-            log_access(request, response, seconds=time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            count_request(request, response, seconds=seconds)
+            log_access(request, response, seconds=seconds)
         finally:
             current_request_id.reset(token)
         return response

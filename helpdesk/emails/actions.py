@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from helpdesk.core.after_commit import after_commit
+from helpdesk.core.metrics import Count
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
 from helpdesk.emails.subjects import account_subject, subject_of
 from helpdesk.tickets.audience import occasions_in
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAXIMUM_ATTEMPTS = 24
 LONGEST_WAIT = timedelta(hours=1)
 RETENTION = timedelta(days=90)
+
+attempts = Count("helpdesk_emails_total", "Attempts to send an e-mail, by outcome.", labels=["kind", "outcome"])
 
 # An event that is announced again by hand is not told twice.
 QUEUE = """
@@ -180,5 +183,6 @@ def end_attempt(email: Email, outcome: Outcome, error: str) -> None:
 
 
 def note(email: Email, end: str) -> None:
-    """Log what became of an attempt."""
+    """Count and log what became of an attempt."""
+    attempts.add(email.kind, end)
     logger.info("E-mail %s: %s", email.pk, end, extra={"fields": {"kind": email.kind, "attempt": email.attempts}})

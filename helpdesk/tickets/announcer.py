@@ -13,6 +13,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from helpdesk.core.metrics import Count
 from helpdesk.core.redis import RedisError
 from helpdesk.core.versioned_cache import outdate
 from helpdesk.tickets.list_cache import PEOPLE, scopes_with_tickets_of
@@ -26,6 +27,8 @@ LEADER_LOCK = 0x48454C50
 BATCH_SIZE = 200
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 30.0
+
+announced = Count("helpdesk_events_announced_total", "Events told to those who listen.", labels=["kind"])
 
 
 class Announcer:
@@ -117,6 +120,7 @@ def announce_together(events: list[TicketEvent]) -> bool:
         return False
     for event in events:
         fields = {"event": event.uuid, "ticket": event.ticket_id}
+        announced.add(event.kind)
         logger.info("Announced: %s", event, extra={"request_id": event.request_id, "fields": fields})
     return True
 

@@ -1,0 +1,32 @@
+"""How many requests there are, of which kind, and how long they take."""
+
+import re
+from functools import lru_cache
+
+from django.http import HttpRequest, HttpResponse
+
+from helpdesk.core.metrics import Count, Duration, tallies
+
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+# What leads nowhere, as static files and the guesses of strangers, is one route.
+NO_ROUTE = "none"
+GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
+CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+requests = Count(
+    "helpdesk_requests_total", "Answered requests, by route and status.", labels=["method", "route", "status"]
+)
+durations = Duration("helpdesk_request_seconds", "Time until the answer, by route.", labels=["method", "route"])
+
+
+def count_request(request: HttpRequest, response: HttpResponse, *, seconds: float) -> None:
+    method = request.method if request.method in METHODS else "other"
+    route = readable(request.resolver_match.route) if request.resolver_match else NO_ROUTE
+    key = requests.key(str(method), route, str(response.status_code))
+    tallies.add({key: 1, **durations.amounts(seconds, str(method), route)})
+
+
+@lru_cache(maxsize=1024)
+def readable(route: str) -> str:
+    """Return Django's pattern as one would write it: /api/tickets/{pk}/."""
+    return "/" + CONVERTER.sub(r"{\1}", GROUP.sub(r"{\1}", route)).replace("^", "").replace("$", "").replace("\\", "")
