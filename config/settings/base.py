@@ -182,6 +182,18 @@ LIST_CACHE_LIFETIME = timedelta(minutes=5)
 # Metrics
 METRICS_INTERVAL = timedelta(seconds=5)
 
+# Telemetry
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+TELEMETRY = []
+if SENTRY_DSN:
+    TELEMETRY.append("config.sentry.start")
+if OTEL_EXPORTER_OTLP_ENDPOINT:
+    TELEMETRY.append("config.tracing.start")
+    # Inside the one that names the request.
+    MIDDLEWARE.insert(1, "config.tracing.traced")
+
 # OpenAPI
 SPECTACULAR_SETTINGS = {
     "TITLE": "Helpdesk API",

@@ -20,10 +20,17 @@ durations = Duration("helpdesk_request_seconds", "Time until the answer, by rout
 
 
 def count_request(request: HttpRequest, response: HttpResponse, *, seconds: float) -> None:
-    method = request.method if request.method in METHODS else "other"
-    route = readable(request.resolver_match.route) if request.resolver_match else NO_ROUTE
-    key = requests.key(str(method), route, str(response.status_code))
-    tallies.add({key: 1, **durations.amounts(seconds, str(method), route)})
+    method, route = method_of(request), route_of(request)
+    key = requests.key(method, route, str(response.status_code))
+    tallies.add({key: 1, **durations.amounts(seconds, method, route)})
+
+
+def method_of(request: HttpRequest) -> str:
+    return request.method if request.method in METHODS else "other"
+
+
+def route_of(request: HttpRequest) -> str:
+    return readable(request.resolver_match.route) if request.resolver_match else NO_ROUTE
 
 
 @lru_cache(maxsize=1024)
