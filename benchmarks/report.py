@@ -24,7 +24,7 @@ def circumstances(kind: Kind, *, seconds: float, database_url: str, redis_url: s
         f"- Python {platform.python_version()}, Django {version('django')}, PostgreSQL {postgres}, "
         f"Valkey {valkey.get('valkey_version', valkey['redis_version'])}, {kind.package} {version(kind.package)}"
     )
-    yield f"- `{kind.package} {' '.join(kind.arguments)}` with `{kind.settings}`, rate limits off"
+    yield f"- `{kind.module} {' '.join(kind.arguments)}` with `{kind.settings}`, rate limits off"
     yield f"- {CONNECTIONS} keep-alive connections, {seconds:g} s a row after {seconds / 4:g} s of warm-up"
 
 

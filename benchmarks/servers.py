@@ -28,13 +28,14 @@ class Kind:
     """A way to run the product's web server."""
 
     package: str
+    module: str
     arguments: list[str]
     settings: str
     environment: Mapping[str, str]
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-m", self.package, *self.arguments]
+        return [sys.executable, "-m", self.module, *self.arguments]
 
     @property
     def is_installed(self) -> bool:
@@ -44,18 +45,21 @@ class Kind:
 KINDS = {
     "daphne": Kind(
         "daphne",
-        ["-b", LOOPBACK, "-p", "{port}", "config.asgi:application"],
+        "daphne",
+        ["-v", "0", "-b", LOOPBACK, "-p", "{port}", "config.asgi:application"],
         "config.settings.local",
         {},
     ),
     "granian": Kind(
         "granian",
+        "config.web_server",
         [
-            *("--interface", "wsgi", "--host", LOOPBACK, "--port", "{port}"),
-            *("--workers", "2", "--blocking-threads", "4", "--no-ws", "config.wsgi:application"),
+            *("--interface", "wsgi", "--no-ws", "--host", LOOPBACK, "--port", "{port}"),
+            *("--workers", "2", "--blocking-threads", "4"),
+            *("--log-config", "config/granian_logs.json", "config.wsgi:application"),
         ],
         "config.settings.production",
-        {"DJANGO_ALLOWED_HOSTS": LOOPBACK, "DJANGO_SECURE_SSL_REDIRECT": "false"},
+        {"DJANGO_ALLOWED_HOSTS": LOOPBACK, "DJANGO_SECURE_SSL_REDIRECT": "false", "SITE_URL": f"https://{LOOPBACK}"},
     ),
 }
 
