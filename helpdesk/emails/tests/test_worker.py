@@ -10,7 +10,6 @@ import psutil
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
-from redis import Redis
 
 from compose.embedded.options import ROOT
 from helpdesk.emails.models import Email
@@ -25,16 +24,13 @@ WORKER = ["-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--wit
 
 
 @pytest.fixture
-def environment(settings, smtp):
-    """What the processes need to work on this test's database, with a queue of its own and this mail server."""
+def environment(smtp):
+    """What the processes need to work on this test's database and with this mail server."""
     database = connection.settings_dict
     address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
-    broker = f"{settings.REDIS_URL.rsplit('/', 1)[0]}/15"
-    Redis.from_url(broker).flushdb()
     return {
         **os.environ,
         "DATABASE_URL": address,
-        "CELERY_BROKER_URL": broker,
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": str(smtp.port),
