@@ -65,6 +65,7 @@ def test_f20_nothing_more_is_told_or_shown(world, person, change, has_redis):
     tokens = world.login(person)
     listener = Listener(world, person, seed=SEED, token=tokens["access"])
     listener.start()
+    until(lambda: listener.first, what="the agent listens")
     seen = ticket_of_another(world, "Seen")
     until(lambda: seen in [event.ticket_id for event in listener.applied], what="the agent is told")
     assert seen_by(world, tokens["access"], f"#{seen}") == (200, 1)
