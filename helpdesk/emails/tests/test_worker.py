@@ -1,15 +1,16 @@
 """From a comment to the mail server through real processes: the announcer and a Celery worker."""
 
 import os
-import signal
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
 
 import psutil
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from redis import Redis
 
 from compose.embedded.options import ROOT
 from helpdesk.emails.models import Email
@@ -21,17 +22,20 @@ from helpdesk.users.tests.factories import UserFactory
 
 ANNOUNCER = ["manage.py", "announce_events"]
 WORKER = ["-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"]
+REDIS_NUMBER = 15
 
 
 @pytest.fixture
-def environment(smtp):
-    """What the processes need to work on this test's database and with this mail server."""
+def environment(settings, smtp):
+    """What the processes need to work on this test's database, with a Redis of their own and this mail server."""
     database = connection.settings_dict
     address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
+    Redis.from_url(f"{settings.REDIS_URL.rsplit('/', 1)[0]}/{REDIS_NUMBER}").flushdb()
     return {
         **os.environ,
         "DATABASE_URL": address,
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
+        "PYTEST_XDIST_WORKER": f"gw{REDIS_NUMBER}",
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": str(smtp.port),
     }
@@ -39,26 +43,25 @@ def environment(smtp):
 
 @contextmanager
 def running(arguments, environment):
-    """Run a process, and end it together with its children."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        with ExitStack() as stack:
-            stack.callback(process.wait)
-            for child in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-                stack.callback(kill, child)
+    """Run a process, and end it together with its children; a failure shows what they said."""
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            yield
+        finally:
+            kill(psutil.Process(process.pid))
+            process.wait()
+            log.seek(0)
+            sys.stdout.write(log.read())
 
 
 def kill(process):
-    if process.is_running():
-        process.send_signal(signal.SIGKILL)
+    """Kill a process and its children; it first, as it would replace them."""
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 @pytest.fixture
