@@ -15,6 +15,17 @@ SECONDS = float(os.environ.get("FAULT_SECONDS", "2"))
 """How long a fault lasts, or goes on being made."""
 ROUNDS = max(2, round(SECONDS / 2))
 """How often one is made that takes a moment."""
+LAST_WORDS = 4_000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show with a failure what every program has said at last."""
+    report = yield
+    if report.failed and "world" in item.funcargs:
+        for log in sorted(item.funcargs["world"].folder.glob("*.log")):
+            report.sections.append((f"{log.stem} at last", log.read_text(errors="replace")[-LAST_WORDS:]))
+    return report
 
 
 @pytest.fixture(scope="session")
