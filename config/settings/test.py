@@ -18,7 +18,8 @@ THROTTLE_MAIL_RATE = ""
 WORKER_NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{WORKER_NUMBER}"
 CACHES["default"]["LOCATION"] = REDIS_URL
-CELERY_BROKER_URL = REDIS_URL
+# Celery prefers what the environment says.
+CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"] = REDIS_URL
 # What is published is heard in every database of a server.
 CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"helpdesk-{WORKER_NUMBER}:"
 
