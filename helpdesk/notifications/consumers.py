@@ -33,7 +33,10 @@ PONG = control_frame("pong")
 
 
 class NotificationConsumer(AsyncConsumer):
-    """Accepts first and refuses with a close code afterwards: Daphne turns an earlier close into a bare HTTP 403."""
+    """Accepts whom it refuses too, and closes with a code: Daphne turns an earlier close into a bare HTTP 403.
+
+    A client with a token is accepted when its stream is open, so that it is told of all that follows its handshake.
+    """
 
     # The hub listens for all sockets of the process.
     channel_layer_alias = ""
@@ -41,6 +44,7 @@ class NotificationConsumer(AsyncConsumer):
     def __init__(self) -> None:
         self.socket: Socket | None = None
         self.speaks_v2 = False
+        self.is_accepted = False
         self.is_closed = False
         self.minute_began = 0.0
         self.frames_in_minute = 0
@@ -60,8 +64,13 @@ class NotificationConsumer(AsyncConsumer):
     async def websocket_connect(self, message: Any) -> None:
         self.speaks_v2 = SUBPROTOCOL in self.scope["subprotocols"]
         wire.close_politely(self.base_send)
-        await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self.speaks_v2 else None})
         await self.work_or_close(self.enter())
+
+    async def accept(self) -> None:
+        if not self.is_accepted:
+            self.is_accepted = True
+            subprotocol = SUBPROTOCOL if SUBPROTOCOL in self.scope["subprotocols"] else None
+            await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
 
     async def websocket_receive(self, message: Any) -> None:
         if not self.is_closed:
@@ -77,6 +86,7 @@ class NotificationConsumer(AsyncConsumer):
         cursor = query.get("since", [""])[0]
         self.speaks_v2 = self.speaks_v2 or bool(cursor)
         if "token" not in query:
+            await self.accept()
             self.waiting = asyncio.create_task(self.give_up_waiting())
             return
         await self.authenticate(query["token"][0])
@@ -132,7 +142,7 @@ class NotificationConsumer(AsyncConsumer):
         if self.socket is None:
             self.stop_waiting()
             self.socket = Socket(self.base_send, token, close=self.close, speaks_v2=self.speaks_v2)
-            await self.socket.open()
+            await self.socket.open(self.accept)
         else:
             self.socket.speaks_v2 = self.speaks_v2
             await self.socket.renew(token)
@@ -174,6 +184,7 @@ class NotificationConsumer(AsyncConsumer):
     async def close(self, code: CloseCode) -> None:
         if not self.is_closed:
             self.leave()
+            await self.accept()
             await wire.close(self.base_send, code)
 
     def leave(self) -> None:

@@ -61,12 +61,13 @@ class Socket:
         self.unanswered_pings = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        """Join the hub, and only then see where the stream stands: nothing falls between the two."""
+    async def open(self, accept: Callable[[], Awaitable[None]]) -> None:
+        """Join the hub, and only then see where the stream stands, and accept: nothing falls between them."""
         async with self.lock:
             hub().join(self.user_id, self)
             position = await self.read(position_of)
             self.last = position.last
+            await accept()
             await self.greet(position)
         self.start(self.end_with_token())
 

@@ -4,9 +4,11 @@ import json
 
 import httpx
 import pytest
+from django.db import connection, transaction
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import PASSWORD
 
 TIMEOUT = 15
@@ -54,6 +56,20 @@ def includes(told, expected):
         includes(told[key], value) if isinstance(value, dict) else told[key] == value
         for key, value in expected.items()
     )
+
+
+def test_whoever_has_connected_is_told_of_all_that_follows(server, transactional_db, customer):
+    token = issue_tokens(customer)["access"]
+    url = f"ws://{server}/ws/notifications/?token={token}"
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        # So that the server cannot see yet where the stream of the user stands.
+        cursor.execute("LOCK TABLE users_user IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(TimeoutError):
+            connect(url, proxy=None, open_timeout=0.5)
+
+    with connect(url, proxy=None, open_timeout=TIMEOUT):
+        pass
 
 
 @pytest.fixture
