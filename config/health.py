@@ -29,11 +29,10 @@ EXAMPLE = OpenApiExample(
 
 extend_schema_serializer(examples=[EXAMPLE])(HealthSerializer)
 
-health = HealthView.as_view(
-    authentication_classes=[HealthTokenAuthentication, AccessTokenAuthentication],
-    permission_classes=[OnlyAgentsAndMonitors],
-)
-metrics = MetricsView.as_view(
-    authentication_classes=[HealthTokenAuthentication, AccessTokenAuthentication],
-    permission_classes=[OnlyAgentsAndMonitors],
-)
+READERS = {
+    "authentication_classes": [HealthTokenAuthentication, AccessTokenAuthentication],
+    "permission_classes": [OnlyAgentsAndMonitors],
+}
+
+health = HealthView.as_view(**READERS)
+metrics = MetricsView.as_view(**READERS)
