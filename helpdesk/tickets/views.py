@@ -73,7 +73,7 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         return HttpResponse(
             cached_page(request, self.page),
             content_type="application/json",
-            headers={"Cache-Control": "private, no-cache", "Vary": "Authorization"},
+            headers={"Cache-Control": "private, no-cache"},
         )
 
     def page(self) -> bytes:
