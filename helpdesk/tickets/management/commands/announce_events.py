@@ -4,7 +4,6 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from helpdesk.core import background
-from helpdesk.core.metrics import tallies
 from helpdesk.tickets.announcer import Announcer
 
 
@@ -18,4 +17,3 @@ class Command(BaseCommand):
             signal.signal(number, announcer.stop)
         announcer.run()
         background.finish()
-        tallies.hand_over()
