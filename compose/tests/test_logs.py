@@ -44,7 +44,6 @@ def ports(production_image, tmp_path, user):
     ports = {"web": topology.web_ports[0], "websocket": topology.websocket_port, "local": free_port()}
     environment = production_environment(SITE) | {
         "HEALTH_TOKEN": MONITOR,
-        "CELERY_BROKER_URL": "",
         "EMAIL_PORT": str(free_port()),
         "THROTTLE_USER_RATE": "",
         # In the image, nothing runs as root.

@@ -10,7 +10,6 @@ import psutil
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
-from redis import Redis
 
 from compose.embedded.options import ROOT
 from helpdesk.emails.models import Email
@@ -22,20 +21,17 @@ from helpdesk.users.tests.factories import UserFactory
 
 ANNOUNCER = ["manage.py", "announce_events"]
 WORKER = ["-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"]
-REDIS_NUMBER = 15
 
 
 @pytest.fixture
-def environment(settings, smtp):
-    """What the processes need to work on this test's database, with a Redis of their own and this mail server."""
+def environment(smtp):
+    """What the processes need to work on this test's database and Redis and with this mail server."""
     database = connection.settings_dict
     address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
-    Redis.from_url(f"{settings.REDIS_URL.rsplit('/', 1)[0]}/{REDIS_NUMBER}").flushdb()
     return {
         **os.environ,
         "DATABASE_URL": address,
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
-        "PYTEST_XDIST_WORKER": f"gw{REDIS_NUMBER}",
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": str(smtp.port),
     }
