@@ -1,6 +1,7 @@
 """A span for each request goes to an OpenTelemetry collector: imported only when it has an address."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from opentelemetry import trace
@@ -13,8 +14,6 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from helpdesk.core.middleware import REQUEST_ID
 from helpdesk.core.request_metrics import method_of, route_of
-
-SERVER_ERROR = 500
 
 
 def start() -> None:
@@ -44,7 +43,7 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
                     "helpdesk.request_id": request.META[REQUEST_ID],
                 }
             )
-            if response.status_code >= SERVER_ERROR:
+            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 span.set_status(StatusCode.ERROR)
         return response
 

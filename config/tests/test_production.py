@@ -11,7 +11,7 @@ from compose.embedded.options import ROOT
 from config.tests.test_environment import COMPLETE, PRODUCTION
 
 SCRIPT = """
-import json, re, sys
+import json, re
 import django
 from django.conf import settings
 # Names with a hash are made when the image is built.
