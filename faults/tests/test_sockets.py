@@ -33,14 +33,18 @@ with transaction.atomic():
 
 
 class Listening:
-    """Clients of one user who wants no e-mails of comments; they end with the block."""
+    """Clients of one user, who wants no e-mails of comments meanwhile; they end with the block."""
 
     def __init__(self, world, username, *, count):
-        with world.client(username) as client:
-            client.patch("/preferences/", json={"comment_added": {"email": False}}).raise_for_status()
+        self.world, self.username = world, username
         self.listeners = [Listener(world, username, seed=SEED + number) for number in range(count)]
 
+    def want_emails(self, *, wanted):
+        with self.world.client(self.username) as client:
+            client.patch("/preferences/", json={"comment_added": {"email": wanted}}).raise_for_status()
+
     def __enter__(self):
+        self.want_emails(wanted=False)
         for listener in self.listeners:
             listener.start()
         until(lambda: all(listener.first is not None for listener in self.listeners), what="the clients listen")
@@ -50,6 +54,7 @@ class Listening:
         for listener in self.listeners:
             listener.may_read.set()
             listener.end()
+        self.want_emails(wanted=True)
 
 
 def applied_from_the_first_on(listener):
