@@ -38,7 +38,7 @@ def test_f3_a_redis_that_is_emptied_takes_nothing_with_it(world, flow):
         redis.Redis(port=world.valkey_port).flushall()
     world.worker.signal(signal.SIGCONT)
 
-    # Whoever is frozen for longer than a task may take is killed when it goes on.
+    # What was under way when its worker was frozen for longer than the lease is sent again.
     check(flow, duplicates=WORKER_PROCESSES)
     assert all_answered(flow)
 

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 
-from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import InterfaceError, OperationalError, connection
 
 from helpdesk.core.request_id import on_behalf_of
 from helpdesk.emails import actions
+from helpdesk.emails.deadline import deadline
 from helpdesk.emails.messages import message_of
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.audience import wants
@@ -91,7 +92,7 @@ def rendered(email: Email) -> EmailMultiAlternatives | None:
     """Return the message; what cannot be rendered never can, so it is given up with its reason."""
     try:
         return message_of(email)
-    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+    except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         logger.exception("E-mail %s cannot be rendered", email.pk)
@@ -101,12 +102,14 @@ def rendered(email: Email) -> EmailMultiAlternatives | None:
 
 def send(email: Email, message: EmailMultiAlternatives) -> None:
     try:
-        message.send()
+        # The note has to be made before the lease ends, too.
+        with deadline(settings.EMAIL_LEASE * 2 / 3):
+            message.send()
     except (SMTPRecipientsRefused, SMTPDataError) as error:
         code, words = reply_in(error)
         end = actions.bounce if code >= PERMANENT else actions.postpone
         end(email, error=words)
-    except (SMTPException, OSError, SoftTimeLimitExceeded) as error:
+    except (SMTPException, OSError) as error:
         # No greeting, a refused login or sender: the server's trouble with us, and not with this recipient.
         actions.postpone(email, error=described(error))
     except ValueError as error:

@@ -1,10 +1,8 @@
 """What the Celery worker does for the outbox. A task that is lost costs some seconds: the row is the truth."""
 
 import logging
-from datetime import timedelta
 
 from celery import current_app, shared_task
-from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.core.background import Background
@@ -16,14 +14,12 @@ from helpdesk.emails.models import Email
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = settings.EMAIL_LEASE // timedelta(seconds=1)
 ROWS_PER_SWEEP = 1_000
 # While more messages wait for the workers, what is due is probably among them.
 LONG_QUEUE = 100
 
 
-# Both limits end before the lease does.
-@shared_task(soft_time_limit=LEASE_SECONDS * 2 // 3, time_limit=LEASE_SECONDS * 8 // 9)
+@shared_task
 def send_email(email_id: int) -> None:
     """Send an e-mail if it is due and nobody else is sending it."""
     deliver(email_id)

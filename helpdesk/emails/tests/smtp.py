@@ -2,7 +2,10 @@
 
 import asyncio
 import email.policy
+import socket
 import threading
+import time
+from contextlib import contextmanager, suppress
 from email import message_from_bytes
 
 from aiosmtpd.controller import Controller
@@ -56,3 +59,18 @@ class MailServer:
                 lambda: len(self.received) >= received and len(self.accepted) >= accepted,
                 timeout=60,
             )
+
+
+@contextmanager
+def greeting_without_end():
+    """A server that is never silent for long, and never comes to the point; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            with suppress(OSError), server.accept()[0] as client:
+                while True:
+                    client.sendall(b"220-Welcome\r\n")
+                    time.sleep(0.02)
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield server.getsockname()[1]

@@ -1,7 +1,10 @@
 """What becomes of an e-mail, whatever the SMTP server, the broker and the worker do."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -11,6 +14,7 @@ from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.emails.tests.outbox import attempts, outcome
+from helpdesk.emails.tests.smtp import greeting_without_end
 from helpdesk.tickets.models import Medium, Mute, Ticket
 from helpdesk.users.models import Role, User
 
@@ -118,6 +122,33 @@ def test_a_server_that_hangs_is_given_up_after_the_time_out(smtp, settings):
     state, tried, error = outcome(email)
     assert (state, tried) == ("pending", 1)
     assert "timed out" in error
+
+
+def test_a_server_that_talks_without_end_is_given_up_before_the_lease_ends(smtp, settings):
+    settings.EMAIL_LEASE = timedelta(seconds=0.6)
+    email = EmailFactory()
+
+    with greeting_without_end() as settings.EMAIL_PORT:
+        send_email(email.pk)
+
+    state, tried, error = outcome(email)
+    assert (state, tried) == ("pending", 1)
+    assert "It took too long" in error
+
+
+def test_an_email_is_sent_in_any_thread(transactional_db, smtp):
+    email = EmailFactory()
+
+    def send():
+        try:
+            send_email(email.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(send).result()
+
+    assert outcome(email) == ("sent", 1, "")
 
 
 def test_a_connection_that_drops_after_the_data_repeats_the_same_message(smtp):

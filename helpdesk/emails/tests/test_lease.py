@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from helpdesk.emails import actions, delivery, tasks
+from helpdesk.emails import actions, delivery
 from helpdesk.emails.models import Email, EmailState
 from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_email
 from helpdesk.emails.tests.factories import EmailFactory
@@ -155,12 +155,6 @@ def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
 
     assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "The last attempt was cut off.")
     assert started == []
-
-
-def test_a_task_ends_before_its_lease_does(settings):
-    limits = (settings.EMAIL_TIMEOUT, tasks.send_email.soft_time_limit, tasks.send_email.time_limit)
-
-    assert (*limits, settings.EMAIL_LEASE.total_seconds()) == (20, 60, 80, 90)
 
 
 def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
