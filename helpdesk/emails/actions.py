@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAXIMUM_ATTEMPTS = 24
 LONGEST_WAIT = timedelta(hours=1)
 RETENTION = timedelta(days=90)
+# "MAIL": any number will do that no other program takes in this database.
+SWEEP_LOCK = 0x4D41494C
 
 attempts = Count("helpdesk_emails_total", "Attempts to send an e-mail, by outcome.", labels=["kind", "outcome"])
 
@@ -145,6 +147,13 @@ def wait_after(attempts: int) -> timedelta:
     """Return the first wait, doubled by each attempt up to an hour, less up to a quarter so that not all come at once."""
     longest: timedelta = min(settings.EMAIL_FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
     return longest * random.uniform(0.75, 1)  # noqa: S311 -- no secret
+
+
+def begins_sweep() -> bool:
+    """Tell whether nobody else sweeps, and keep them from it until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SWEEP_LOCK])
+        return bool(cursor.fetchone()[0])
 
 
 def bury_lost() -> int:

@@ -3,6 +3,7 @@
 import logging
 
 from celery import current_app, shared_task
+from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.core.background import Background
@@ -36,12 +37,15 @@ def send_emails(email_ids: list[int]) -> None:
 def send_due_emails() -> int:
     """Sweep: start what is due, whatever became of the task that should have; returns how many.
 
-    While the queue is long it starts nothing, or the queue would grow with every sweep.
+    While the queue is long it starts nothing, or the queue would grow with every sweep; nor while another sweep does, as
+    when workers come back to all those that beat has asked for meanwhile.
     """
     actions.bury_lost()
-    is_busy = messages_waiting() > LONG_QUEUE
-    email_ids = [] if is_busy else list(Email.objects.due().values_list("pk", flat=True)[:ROWS_PER_SWEEP])
-    send_emails(email_ids)
+    email_ids: list[int] = []
+    with transaction.atomic():
+        if actions.begins_sweep() and messages_waiting() <= LONG_QUEUE:
+            email_ids = list(Email.objects.due().values_list("pk", flat=True)[:ROWS_PER_SWEEP])
+            send_emails(email_ids)
     try:
         note_sweep()
     except RedisError as error:

@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from threading import Barrier
 
@@ -131,6 +132,16 @@ def test_the_sweep_starts_what_is_due_and_nothing_else(started):
     assert send_due_emails() == 2
 
     assert sorted(started) == [due.pk, lost.pk]
+
+
+def test_of_two_sweeps_one_starts_what_is_due(started):
+    EmailFactory()
+    other = connection.copy()
+
+    with closing(other), other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [actions.SWEEP_LOCK])
+        assert send_due_emails() == 0
+    assert send_due_emails() == 1
 
 
 def test_the_sweep_delivers_what_no_task_came_for(smtp, monkeypatch):
