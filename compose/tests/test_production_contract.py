@@ -58,8 +58,12 @@ def ticket(customer):
 
 
 def socket(production, token):
+    """Connect as clients do: once more when nothing answers, because this proxy loses handshakes (docs/deployment.md)."""
     url = f"{production.site.replace('https', 'wss')}/ws/notifications/?token={token}"
-    return connect(url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
+    try:
+        return connect(url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
+    except TimeoutError:
+        return connect(url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
 
 
 def heard(client, kind):
