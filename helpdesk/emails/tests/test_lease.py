@@ -2,7 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from threading import Barrier
 
@@ -166,6 +166,16 @@ def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
 
     assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "The last attempt was cut off.")
     assert started == []
+
+
+def test_a_sending_ends_before_its_lease_does(settings, smtp, monkeypatch):
+    limits = []
+    monkeypatch.setattr(delivery, "deadline", lambda limit: nullcontext(limits.append(limit)))
+
+    send_email(EmailFactory().pk)
+
+    times = (timedelta(seconds=settings.EMAIL_TIMEOUT), *limits, settings.EMAIL_LEASE)
+    assert times == (timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=90))
 
 
 def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
