@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from urllib.parse import urljoin
 
 import httpx
@@ -60,10 +61,11 @@ def ticket(customer):
 def socket(production, token):
     """Connect as clients do: once more when nothing answers, because this proxy loses handshakes (docs/deployment.md)."""
     url = f"{production.site.replace('https', 'wss')}/ws/notifications/?token={token}"
+    handshake = partial(connect, url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
     try:
-        return connect(url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
+        return handshake()
     except TimeoutError:
-        return connect(url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
+        return handshake()
 
 
 def heard(client, kind):
