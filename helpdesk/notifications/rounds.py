@@ -20,6 +20,7 @@ RESTLESS = """
             LEFT JOIN token_blacklist_blacklistedtoken AS spent ON spent.token_id = token.id
             WHERE token.jti ~>=~ (session || '.') AND token.jti ~<~ (session || '/') AND spent.id IS NULL
         )
+    ORDER BY place
 """
 
 
@@ -33,7 +34,7 @@ class Standing(NamedTuple):
 
 
 def restless(standings: Sequence[Standing]) -> list[int]:
-    """Return the places in the sequence of those whose user, session or stream is not as it was; one statement."""
+    """Return the places in the sequence, in order, of those whose user, session or stream is not as it was; one statement."""
     with connection.cursor() as cursor:
         cursor.execute(RESTLESS, [list(column) for column in zip(*standings, strict=True)])
         return [place for (place,) in cursor.fetchall()]
