@@ -7,7 +7,6 @@ heard costs a second, the time between two looks.
 
 import logging
 import time
-from threading import Event
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -35,30 +34,32 @@ class Announcer:
     """Announces events until it is told to stop; outlives restarts of PostgreSQL and Redis."""
 
     def __init__(self) -> None:
-        self.stopped = Event()
+        # A threading.Event would wait for its own lock when a signal's handler sets it while it is waited for.
+        self.is_stopped = False
         # Writes that nobody announced may have met a Redis that did not answer, and left old pages there.
         self.scopes_to_outdate = {PEOPLE}
         self.failed: set[int] = set()
         self.retry_at = 0.0
 
     def stop(self, *_: Any) -> None:
-        self.stopped.set()
+        self.is_stopped = True
 
     def run(self) -> None:
-        while not self.stopped.is_set():
+        while not self.is_stopped:
             try:
                 self.announce_while_leader()
             except (OperationalError, InterfaceError) as error:
                 logger.warning("PostgreSQL does not answer: %s", str(error).strip())
                 connection.close()
-            self.stopped.wait(POLL_SECONDS)
+            if not self.is_stopped:
+                time.sleep(POLL_SECONDS)
         connection.close()
 
     def announce_while_leader(self) -> None:
         if not becomes_leader():
             return
         logger.info("Announcing events")
-        while not self.stopped.is_set():
+        while not self.is_stopped:
             self.announce_all()
             self.outdate_lists()
             wait_for_bell()
