@@ -57,7 +57,7 @@ class Listener(threading.Thread):
 
     def listen(self) -> None:
         options: dict[str, Any] = {"subprotocols": ["helpdesk.v2"], "open_timeout": 10, "close_timeout": 1}
-        options["ssl"] = self.world.tls
+        options["ssl"] = self.world.socket_tls
         with connect(self.url, **options, compression=None, proxy=None) as self.connection:
             self.is_resuming = False
             self.say(type="auth", token=self.token)

@@ -46,6 +46,7 @@ class World:
 
     site: str
     tls: ssl.SSLContext | None = None
+    socket_tls: ssl.SSLContext | None = None
 
     def __init__(self, folder: Path, guard: Guard, *, environment: Mapping[str, str]) -> None:
         self.folder = folder

@@ -1,6 +1,7 @@
 """The topology of production as real processes behind the proxy, for what faults/ brings to a stack."""
 
 import os
+import ssl
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -13,6 +14,16 @@ from faults.world import World
 # As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
 AS_THE_PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https"}
 FOR_A_LOAD = {"THROTTLE_USER_RATE": "1000000/minute", "THROTTLE_ANON_RATE": "1000000/minute"}
+
+
+def socket_tls(topology):
+    """Return what websockets.sync needs, which reads a connection in one thread and writes it in another: TLS 1.2.
+
+    OpenSSL loses what is written while it reads what TLS 1.3 sends after its handshake (python/cpython#143756).
+    """
+    context = ssl.create_default_context(cafile=topology.authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class ProductionWorld(World):
@@ -46,6 +57,10 @@ class ProductionWorld(World):
     @property
     def tls(self):
         return self.topology.tls
+
+    @property
+    def socket_tls(self):
+        return socket_tls(self.topology)
 
     def is_alive(self, port):
         with suppress(httpx.TransportError):

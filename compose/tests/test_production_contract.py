@@ -2,7 +2,6 @@
 
 import json
 import re
-from functools import partial
 from urllib.parse import urljoin
 
 import httpx
@@ -59,13 +58,8 @@ def ticket(customer):
 
 
 def socket(production, token):
-    """Connect as clients do: once more when nothing answers, because this proxy loses handshakes (docs/deployment.md)."""
     url = f"{production.site.replace('https', 'wss')}/ws/notifications/?token={token}"
-    handshake = partial(connect, url, ssl=production.tls, proxy=None, open_timeout=LIVE_SECONDS)
-    try:
-        return handshake()
-    except TimeoutError:
-        return handshake()
+    return connect(url, ssl=production.socket_tls, proxy=None, open_timeout=LIVE_SECONDS)
 
 
 def heard(client, kind):

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.topology import Topology
+from compose.tests.production_world import socket_tls
 from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.users.tests.factories import UserFactory
 
@@ -121,7 +122,7 @@ def test_a_socket_outlives_the_limits_for_requests_and_its_token_is_in_no_log(si
     token = str(RefreshToken.for_user(UserFactory()).access_token)
     url = f"{site.url.replace('https', 'wss')}/ws/notifications/?token={token}"
 
-    with connect(url, ssl=site.tls) as client:
+    with connect(url, ssl=socket_tls(site.topology)) as client:
         with pytest.raises(TimeoutError):
             client.recv(timeout=3)
         client.send('{"type": "ping"}')
