@@ -107,7 +107,12 @@ class World:
 
     def is_settled(self) -> bool:
         """Tell whether every event is announced and every e-mail has come to its end."""
-        return bool(self.sql(OWED) == [(0, 0)])
+        return not any(self.owed())
+
+    def owed(self) -> tuple[int, int]:
+        """Return how many events are to be announced, and e-mails to be sent."""
+        ((events, mails),) = self.sql(OWED)
+        return events, mails
 
     # What a test does to it
 

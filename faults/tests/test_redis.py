@@ -13,6 +13,7 @@ from faults.world import WORKER_PROCESSES
 from .conftest import ROUNDS, SECONDS, SEED, check
 
 LONGEST_WRITE_SECONDS = 0.5
+DELIVERED_SECONDS = 30
 
 
 def all_answered(flow):
@@ -26,7 +27,9 @@ def test_f3_a_redis_that_is_killed_takes_nothing_with_it(world, flow):
         world.valkey.start()
         flow.wait_for_writes(5)
 
+    recovered = time.monotonic()
     check(flow)
+    assert time.monotonic() - recovered < DELIVERED_SECONDS
     assert all_answered(flow)
 
 
@@ -38,8 +41,10 @@ def test_f3_a_redis_that_is_emptied_takes_nothing_with_it(world, flow):
         redis.Redis(port=world.valkey_port).flushall()
     world.worker.signal(signal.SIGCONT)
 
+    recovered = time.monotonic()
     # What was under way when its worker was frozen for longer than the lease is sent again.
     check(flow, duplicates=WORKER_PROCESSES)
+    assert time.monotonic() - recovered < DELIVERED_SECONDS
     assert all_answered(flow)
 
 
