@@ -27,11 +27,12 @@ def kill(world, flow):
     world.valkey.start()
 
 
-def empty(world, flow):
+def empty(world, flow, *, times=1):
     # So that there are tasks in it.
     world.worker.signal(signal.SIGSTOP)
-    flow.wait_for_writes(5)
-    redis.Redis(port=world.valkey_port).flushall()
+    for _ in range(times):
+        flow.wait_for_writes(5)
+        redis.Redis(port=world.valkey_port).flushall()
     world.worker.signal(signal.SIGCONT)
 
 
@@ -54,12 +55,7 @@ def test_f3_a_redis_that_is_killed_takes_nothing_with_it(world, flow):
 
 
 def test_f3_a_redis_that_is_emptied_takes_nothing_with_it(world, flow):
-    # So that there are tasks in it.
-    world.worker.signal(signal.SIGSTOP)
-    for _ in range(ROUNDS):
-        flow.wait_for_writes(5)
-        redis.Redis(port=world.valkey_port).flushall()
-    world.worker.signal(signal.SIGCONT)
+    empty(world, flow, times=ROUNDS)
 
     # What was under way when its worker was frozen for longer than the lease is sent again.
     check(flow, duplicates=WORKER_PROCESSES)
