@@ -41,8 +41,24 @@ DOCUMENTED = re.compile(r"^\| `([A-Z_]+)` \| `([^`]*)`", re.MULTILINE)
 
 
 def stage_of(service):
-    """Return the last stage of the image that a service builds."""
-    return read_stages(ROOT / service["build"]["dockerfile"])[service["build"].get("target", "")]
+    """Return the last stage of the image that a service runs, whichever service builds it."""
+    build = next(build for stack in STACKS.values() for build in builds_of(stack, service["image"]).values())
+    return read_stages(ROOT / build["dockerfile"])[build.get("target", "")]
+
+
+def builds_of(stack, image):
+    """Return the build sections for an image, by the name of their service."""
+    return {
+        name: service["build"]
+        for name, service in stack["services"].items()
+        if service["image"] == image and "build" in service
+    }
+
+
+def waited_for_by(stack, name):
+    """Return the services that are started before one, the indirect ones too."""
+    direct = stack["services"][name].get("depends_on", {})
+    return direct.keys() | {other for dependency in direct for other in waited_for_by(stack, dependency)}
 
 
 def scripts_of(service):
@@ -205,8 +221,41 @@ def test_in_production_a_service_is_bounded_and_may_do_little(name):
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
-    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    assert {"cpus", "mem_limit", "pids_limit"} <= service.keys()
     assert "stop_grace_period" in service or name == "migrate"
+
+
+@each_service
+def test_its_limits_are_in_one_place(name, service):
+    # Compose 2 refuses a service whose `pids_limit` differs from the `pids` of its `deploy.resources.limits`,
+    # and docker-compose 1.29 does not have the latter.
+    assert "deploy" not in service
+
+
+@each_stack
+def test_an_image_is_built_by_one_service_that_starts_before_the_others_that_run_it(stack):
+    images = {service["image"] for service in stack["services"].values()}
+    builders = {image: list(builds_of(stack, image)) for image in images}
+    built = {image: names for image, names in builders.items() if names}
+
+    users = {
+        name: service
+        for name, service in stack["services"].items()
+        if service["image"] in built and "build" not in service
+    }
+
+    assert [names for names in built.values() if len(names) != 1] == []
+    assert [name for name, service in users.items() if service["pull_policy"] != "never"] == []
+    assert [
+        name for name, service in users.items() if not set(built[service["image"]]) <= waited_for_by(stack, name)
+    ] == []
+
+
+@each_stack
+def test_a_service_that_builds_its_image_is_not_kept_from_it(stack):
+    assert [
+        name for name, service in stack["services"].items() if "build" in service and "pull_policy" in service
+    ] == []
 
 
 @pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)

@@ -16,7 +16,7 @@ from config.tests.test_environment import COMPLETE, read_by_settings
 FOLDER = ROOT / "compose" / "production" / "kubernetes"
 DOCUMENTS = [document for path in sorted(FOLDER.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())]
 COMPOSE = read_compose_file(COMPOSE_FILES[1])["services"]
-IMAGE = read_stages(ROOT / COMPOSE["web"]["build"]["dockerfile"])["django"]
+IMAGE = read_stages(ROOT / COMPOSE["migrate"]["build"]["dockerfile"])["django"]
 
 
 def all_of(kind):
