@@ -34,7 +34,6 @@ class NumberedPages(PageNumberPagination):
         """Return the rows of the asked page, in the queryset's own order."""
         self.request: Request = request
         self.count = self.count_of(queryset)
-        self.last_number = max(1, -(-self.count // self.page_size))
         self.number = self.asked_number()
         rows = window(queryset, offset=(self.number - 1) * self.page_size, size=self.page_size, count=self.count)
         page = queryset.model._default_manager.filter(pk__in=rows.values("pk"))  # noqa: SLF001 -- a public name in all but form
@@ -43,13 +42,28 @@ class NumberedPages(PageNumberPagination):
     def count_of(self, queryset: QuerySet[ModelT]) -> int:
         return queryset.count()
 
+    @property
+    def last_number(self) -> int:
+        return max(1, -(-self.count // self.page_size))
+
     def asked_number(self) -> int:
         text = self.request.query_params.get(self.page_query_param, "1")
         if not PAGE_NUMBER.fullmatch(text) or not 1 <= int(text) <= self.last_number:
             raise NotFound(_("Invalid page."))
         return int(text)
 
+    def count_with(self, shown: int) -> int:
+        """Return the count, corrected by how many rows the page shows: they are read later, when others may have written.
+
+        A page that is not full is the last one. Raises NotFound for a page past the first whose rows are all gone.
+        """
+        before = (self.number - 1) * self.page_size
+        if before and not shown:
+            raise NotFound(_("Invalid page."))
+        return before + shown if shown < self.page_size else max(self.count, before + shown)
+
     def envelope(self, results: list[Any]) -> dict[str, Any]:
+        self.count = self.count_with(len(results))
         return {
             "count": self.count,
             "next": self.link_to(self.number + 1),
