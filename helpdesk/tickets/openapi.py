@@ -64,7 +64,8 @@ EXAMPLES: dict[type[BaseSerializer[Any]], dict[str, dict[str, Any]]] = {
     },
     TicketSerializer: {"Ticket": TICKET},
     TicketDetailSerializer: {
-        "Ticket with its comments": TICKET | {"description": "It only blinks.", "comments": [COMMENT]}
+        "Ticket with its comments": TICKET
+        | {"description": "It only blinks.", "comments": [COMMENT], "older_comments": None}
     },
     NewCommentSerializer: {"New comment": {"ticket": 1, "content": COMMENT["content"]}},
     CommentSerializer: {"Comment": COMMENT},

@@ -33,6 +33,8 @@ Row = Mapping[str, Any]
 
 PRIORITY_NAME_OF = {priority.value: priority.name.lower() for priority in Priority}
 USER_COLUMNS = ("id", "username", "name", "role")
+# How many of its newest comments a ticket's detail has.
+COMMENTS_SHOWN = 200
 # What validate_one_line lets pass, within white space that is trimmed.
 NOT_IN_A_LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 ONE_LINE = rf"^[{WHITE_SPACE}]*[^{NOT_IN_A_LINE}{WHITE_SPACE}][^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*$"
@@ -81,11 +83,12 @@ def ticket_item(row: Row) -> dict[str, Any]:
     }
 
 
-def ticket_detail(row: Row, comments: Iterable[Row]) -> dict[str, Any]:
-    """Return a ticket with its description, from a row of TICKET_COLUMNS and that, and its comments."""
+def ticket_detail(row: Row, comments: Iterable[Row], *, older_comments: str | None = None) -> dict[str, Any]:
+    """Return a ticket with its description, from a row of TICKET_COLUMNS and that, and its newest comments."""
     return ticket_item(row) | {
         "description": row["description"],
         "comments": [comment_item(comment) for comment in comments],
+        "older_comments": older_comments,
     }
 
 
@@ -199,10 +202,17 @@ class CommentSerializer(serializers.ModelSerializer[Comment]):
 
 
 class TicketDetailSerializer(TicketSerializer):
-    comments = CommentSerializer(many=True)
+    comments = CommentSerializer(
+        many=True,
+        help_text=f"The newest {COMMENTS_SHOWN}, oldest first; `comments_count` is how many there are in all.",
+    )
+    older_comments = serializers.URLField(
+        allow_null=True,
+        help_text="The list of all comments of the ticket; null when `comments` has them all.",
+    )
 
     class Meta(TicketSerializer.Meta):
-        fields = [*TicketSerializer.Meta.fields, "description", "comments"]
+        fields = [*TicketSerializer.Meta.fields, "description", "comments", "older_comments"]
         read_only_fields = fields
 
 

@@ -1,11 +1,12 @@
 """The doors to tickets, their comments and their history, and to what one wants to be told of."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
@@ -27,6 +28,7 @@ from helpdesk.tickets.permissions import OnlyAgentsChangeTickets
 from helpdesk.tickets.preferences import preferences_of, set_preferences
 from helpdesk.tickets.serializers import (
     COMMENT_COLUMNS,
+    COMMENTS_SHOWN,
     EVENT_COLUMNS,
     TICKET_COLUMNS,
     USER_COLUMNS,
@@ -130,7 +132,7 @@ class TicketViewSet(CachedListViewSet):
 
     @extend_schema(responses={200: TicketDetailSerializer})
     def retrieve(self, request: Request, pk: int) -> Response:
-        """A ticket with its description and comments, oldest first."""
+        """A ticket with its description and its newest 200 comments, oldest first."""
         return Response(self.full_ticket())
 
     @extend_schema(request=TicketChangesSerializer, responses={200: TicketDetailSerializer})
@@ -167,10 +169,27 @@ class TicketViewSet(CachedListViewSet):
 
     def full_ticket(self) -> dict[str, Any]:
         ticket = self.row_or_404(self.get_queryset(), *TICKET_COLUMNS, "description")
-        comments: Iterable[Row] = ()
-        if ticket["comments_count"]:
-            comments = Comment.objects.filter(ticket_id=ticket["id"]).order_by("id").values(*COMMENT_COLUMNS)
-        return ticket_detail(ticket, comments)
+        comments = newest_comments(ticket)
+        older = None
+        if ticket["comments_count"] > len(comments):
+            older = self.request.build_absolute_uri(f"{reverse('comment-list')}?ticket={ticket['id']}")
+        return ticket_detail(ticket, comments, older_comments=older)
+
+
+def newest_comments(ticket: Row) -> list[Row]:
+    """Return the newest COMMENTS_SHOWN of the comments that a row of TICKET_COLUMNS counts, oldest first.
+
+    They are read after the row: those added meanwhile, which only a newer count includes, are left out. A ticket that
+    was deleted meanwhile is 404.
+    """
+    if not ticket["comments_count"]:
+        return []
+    comments = Comment.objects.filter(ticket_id=ticket["id"]).order_by("-id")
+    rows: list[Row] = list(comments.values(*COMMENT_COLUMNS, "ticket__comments_count")[:COMMENTS_SHOWN])
+    if not rows:
+        raise Http404
+    added = rows[0]["ticket__comments_count"] - ticket["comments_count"]
+    return rows[added:][::-1]
 
 
 class CommentViewSet(CachedListViewSet):

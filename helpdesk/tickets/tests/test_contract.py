@@ -101,6 +101,7 @@ def test_a_new_ticket_is_open_unassigned_and_the_callers_own(api, agent, custome
         "updated_at": "",
         "description": "No enciende",
         "comments": [],
+        "older_comments": None,
     }
 
 

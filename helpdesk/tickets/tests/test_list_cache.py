@@ -12,6 +12,7 @@ from django_redis import get_redis_connection
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, Ticket
+from helpdesk.tickets.serializers import COMMENTS_SHOWN
 from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
 from helpdesk.tickets.views import TicketViewSet
 from helpdesk.users.actions import save_user
@@ -64,8 +65,9 @@ def test_all_pages_of_a_list_share_one_count(api, agent):
     assert query_count(client, "/api/tickets/?page=2") == 2
 
 
-def test_a_ticket_with_its_comments_costs_three_queries(api, agent, ticket):
-    for _ in range(10):
+@pytest.mark.parametrize("count", [1, COMMENTS_SHOWN + 1])
+def test_a_ticket_with_its_comments_costs_three_queries(api, agent, ticket, count):
+    for _ in range(count):
         actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="Hello")
 
     assert query_count(api(agent), f"/api/tickets/{ticket.pk}/") == 3
