@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from helpdesk.core.after_commit import after_commit
+from helpdesk.core.cleanup import delete_in_ranges
 from helpdesk.core.metrics import Count
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
 from helpdesk.emails.subjects import account_subject, subject_of
@@ -170,10 +172,10 @@ def send_again(email: Email) -> None:
 
 
 def delete_old() -> int:
-    """Forget what ended before RETENTION; returns how many e-mails."""
-    ended = Email.objects.exclude(state=EmailState.PENDING).filter(created_at__lt=Now() - RETENTION)
-    _rows, rows_by_model = ended.delete()
-    return rows_by_model.get(Email._meta.label, 0)  # noqa: SLF001 -- Django's public API
+    """Delete what ended and was created before RETENTION; returns how many e-mails."""
+    limit = timezone.now() - RETENTION
+    ended = Email.objects.exclude(state=EmailState.PENDING).filter(created_at__lt=limit)
+    return delete_in_ranges(ended, stop_at=Q(created_at__gte=limit))
 
 
 def own(email: Email) -> QuerySet[Email]:

@@ -7,6 +7,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.core.background import Background
+from helpdesk.core.cleanup import cleanup_task
 from helpdesk.core.redis import RedisError
 from helpdesk.emails import actions
 from helpdesk.emails.delivery import deliver
@@ -53,9 +54,9 @@ def send_due_emails() -> int:
     return len(email_ids)
 
 
-@shared_task
+@cleanup_task
 def delete_old_emails() -> int:
-    """Forget what ended long ago; returns how many."""
+    """Delete what ended long ago; returns how many."""
     return actions.delete_old()
 
 

@@ -1,11 +1,10 @@
 """What is tidied at night."""
 
-from celery import shared_task
-
+from helpdesk.core.cleanup import cleanup_task
 from helpdesk.notifications.retention import delete_old
 
 
-@shared_task
+@cleanup_task
 def delete_old_notifications() -> int:
     """Forget what users were told long ago; returns how many notifications."""
     return delete_old()

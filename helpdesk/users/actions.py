@@ -3,23 +3,27 @@
 from collections.abc import Mapping
 from typing import TypedDict
 
+from axes.models import AccessAttempt
 from axes.utils import reset as forget_failed_logins
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from helpdesk.core.cleanup import delete_in_ranges
 from helpdesk.users.account_tokens import (
     read_address_change_token,
     read_registration_token,
     user_of_password_reset_token,
 )
 from helpdesk.users.authentication import SessionToken, user_of
-from helpdesk.users.models import CONFIRMATION_LIFETIME, AddressChange, Language, Registration, User
+from helpdesk.users.models import AddressChange, Language, Registration, User
 from helpdesk.users.signals import (
     address_change_requested,
     password_reset_requested,
@@ -90,7 +94,7 @@ def register(*, username: str, email: str, password: str, name: str, language: L
 
     It does the same for an address that somebody has already: that is told to the address alone.
     """
-    delete_expired_registrations()
+    Registration.objects.expired().filter(username=username).delete()
     if any(model.objects.filter(username=username).exists() for model in (User, Registration)):
         message = _("A user with that username already exists.")
         raise ValidationError({"username": ValidationError(message, code="unique")})
@@ -180,13 +184,23 @@ def bad_token() -> ValidationError:
 
 def delete_expired_registrations() -> int:
     """Let go of usernames whose registration was not confirmed in time; returns how many."""
-    expired = Registration.objects.filter(created_at__lt=timezone.now() - CONFIRMATION_LIFETIME)
-    return expired.delete()[0]
+    return delete_in_ranges(Registration.objects.expired())
 
 
 def delete_expired_address_changes() -> int:
-    """Forget addresses that were not confirmed in time; returns how many."""
-    return AddressChange.objects.expired().delete()[0]
+    """Delete addresses that were not confirmed in time; returns how many."""
+    return delete_in_ranges(AddressChange.objects.expired())
+
+
+def delete_expired_tokens() -> int:
+    """Delete refresh tokens that nobody could use any more; returns how many."""
+    now = timezone.now()
+    return delete_in_ranges(OutstandingToken.objects.filter(expires_at__lt=now), stop_at=Q(expires_at__gte=now))
+
+
+def delete_old_login_failures() -> int:
+    """Delete failed logins whose cool-off is over; returns how many."""
+    return delete_in_ranges(AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - settings.AXES_COOLOFF_TIME))
 
 
 def issue_tokens(user: User) -> TokenPair:

@@ -114,6 +114,11 @@ class User(AbstractBaseUser):
         return self.get_full_name()
 
 
+class RegistrationQuerySet(models.QuerySet["Registration"]):
+    def expired(self) -> Self:
+        return self.filter(created_at__lt=timezone.now() - CONFIRMATION_LIFETIME)
+
+
 class Registration(models.Model):
     """Somebody who wants to be a customer, and has not shown yet that the address is theirs.
 
@@ -126,6 +131,8 @@ class Registration(models.Model):
     language = models.CharField(_("language"), max_length=5, choices=Language)
     password = models.CharField(_("password"), max_length=128)
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
+
+    objects = RegistrationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("registration")

@@ -1,0 +1,81 @@
+"""However many e-mails ended long ago, a worker deletes them in the memory that it has."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from helpdesk.emails.models import Attempt, Email
+from helpdesk.emails.tests.factories import EmailFactory
+
+ROWS = 200_000
+INSERT_EMAILS = """
+    INSERT INTO emails_email (uuid, kind, address, language, subject, state, error, attempts, created_at, sent_at)
+    SELECT gen_random_uuid(), 'password_reset', 'alice@example.com', 'en', repeat('s', 100), 'sent', '', 1,
+        now() - interval '91 days', now()
+    FROM generate_series(1, %s)
+"""
+INSERT_ATTEMPTS = """
+    INSERT INTO emails_attempt (email_id, outcome, error)
+    SELECT id, 'sent', '' FROM emails_email WHERE state = 'sent'
+"""
+# The greatest size is of this process alone: getrusage begins with that of the process that started it.
+MEASURE = """
+import re
+from pathlib import Path
+
+import django
+
+django.setup()
+
+from helpdesk.emails.actions import delete_old
+from helpdesk.emails.models import Email
+
+def kilobytes():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+Email.objects.exists()
+before = kilobytes()
+deleted = delete_old()
+print(deleted, kilobytes() - before)
+"""
+
+
+def address_of_test_database():
+    name = connection.settings_dict
+    return f"postgres://{name['USER']}:{name['PASSWORD']}@{name['HOST']}:{name['PORT']}/{name['NAME']}"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+@pytest.mark.django_db(transaction=True)
+def test_200_000_emails_are_deleted_in_constant_memory():
+    pending = EmailFactory(created_at=Now() - timedelta(days=91))
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_EMAILS, [ROWS])
+        cursor.execute(INSERT_ATTEMPTS)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURE],
+        cwd=settings.BASE_DIR,
+        env={
+            **os.environ,
+            "DATABASE_URL": address_of_test_database(),
+            "DJANGO_SETTINGS_MODULE": "config.settings.test",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    deleted, kilobytes = map(int, ended.stdout.split())
+    assert deleted == ROWS
+    assert kilobytes < 100 * 1024
+    assert list(Email.objects.all()) == [pending]
+    assert not Attempt.objects.exists()
