@@ -157,7 +157,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "helpdesk.core.pagination.NumberedPages",
     "DEFAULT_SCHEMA_CLASS": "helpdesk.core.openapi.ProblemAutoSchema",
-    "EXCEPTION_HANDLER": "helpdesk.core.errors.problem_response",
+    "EXCEPTION_HANDLER": "helpdesk.core.throttles.problem_of_counted_request",
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

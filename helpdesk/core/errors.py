@@ -54,8 +54,6 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     known = as_api_exception(error)
     if known is None:
         return None
-    if isinstance(known, exceptions.NotAuthenticated):
-        known = refusal_by_limit(context) or known
     request: Request = context["request"]
     # Whatever format the view answers in, and the client accepts.
     request.accepted_renderer, request.accepted_media_type = JSONRenderer(), PROBLEM_JSON
@@ -65,15 +63,6 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         headers=headers_of(known),
         content_type=PROBLEM_JSON,
     )
-
-
-def refusal_by_limit(context: dict[str, Any]) -> exceptions.APIException | None:
-    """Count a request that DRF has refused before it looked at the limits; return the refusal past the limit."""
-    try:
-        context["view"].check_throttles(context["request"])
-    except exceptions.APIException as refusal:
-        return refusal
-    return None
 
 
 def as_api_exception(error: Exception) -> exceptions.APIException | None:

@@ -30,8 +30,8 @@ HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'The scheme to authenticate by: `Bearer realm="api"`.'},
     HTTPStatus.TOO_MANY_REQUESTS: {
         "Retry-After": "Seconds until the next request is accepted.",
-        "RateLimit-Policy": 'The limit by name: `"user";q=100;w=60` is 100 requests in 60 seconds.',
-        "RateLimit": 'What is left of it: `"user";r=0;t=12` is none until 12 seconds from now.',
+        "RateLimit-Policy": 'Each limit by name: `"user";q=100;w=60` is 100 requests in 60 seconds.',
+        "RateLimit": 'What is left of each: `"user";r=0;t=12` is none until 12 seconds from now.',
     },
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "Seconds after which to try again."},
 }

@@ -4,13 +4,14 @@ from django.conf import settings
 from limits import RateLimitItem
 from rest_framework.request import Request
 
-from helpdesk.core.throttles import CredentialThrottle, rate
+from helpdesk.core.errors import ServiceUnavailable
+from helpdesk.core.throttles import AtomicThrottle, rate
 from helpdesk.users.authentication import current_user
 
 MAXIMUM_ADDRESS_LENGTH = 254
 
 
-class AddressThrottle(CredentialThrottle):
+class AddressThrottle(AtomicThrottle):
     """THROTTLE_MAIL_RATE for the e-mail address in the body, whoever asks and whether it is known or not."""
 
     def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
@@ -18,6 +19,9 @@ class AddressThrottle(CredentialThrottle):
         if not isinstance(address, str):
             return None, "mail", ""
         return rate(settings.THROTTLE_MAIL_RATE), "mail", address.strip().lower()[:MAXIMUM_ADDRESS_LENGTH]
+
+    def without_redis(self) -> bool:
+        raise ServiceUnavailable
 
 
 class NewAddressThrottle(AddressThrottle):

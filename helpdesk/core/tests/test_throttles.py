@@ -7,14 +7,17 @@ from threading import Barrier
 
 import pytest
 import time_machine
+from django.urls import get_resolver
 from rest_framework.test import APIClient
 
 from helpdesk.core.throttles import limiter
+from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users import views
 from helpdesk.users.tests.factories import PASSWORD
 
 ROOT, LOGIN, REFRESH, ME = "/api/", "/api/auth/token/", "/api/auth/token/refresh/", "/api/users/me/"
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
+BAD_TOKEN = {"Authorization": "Bearer garbage"}
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -188,3 +191,95 @@ def test_requests_without_a_token_count_also_where_one_is_needed(api, limits):
     answers = Counter(api().get("/api/tickets/").status_code for _ in range(12))
 
     assert answers == {401: 10, 429: 2}
+
+
+# Refusals
+
+
+def api_paths():
+    """Return the path of every route below /api/, with 1 for each number in it."""
+    for name, value in get_resolver().reverse_dict.lists():
+        for possibilities, *_rest in value:
+            path, parameters = possibilities[0]
+            if isinstance(name, str) and path.startswith("api/"):
+                yield "/" + path % dict.fromkeys(parameters, "1")
+
+
+def counted(response):
+    """Return how many requests of the limit of 10 or 5 are used up, after one that listed one policy."""
+    policy, remaining, _reset = response.headers["RateLimit"].split(";")
+    return {'"anon"': 10, '"user"': 5}[policy] - int(remaining.removeprefix("r="))
+
+
+@pytest.mark.parametrize("path", sorted({ROOT, "/metrics", *api_paths()}))
+@pytest.mark.parametrize("method", ["get", "post", "options"])
+@pytest.mark.django_db
+def test_every_route_counts_a_request_with_a_bad_token_once_by_address(api, limits, method, path):
+    first, second = (getattr(api(), method)(path, headers=BAD_TOKEN) for _ in range(2))
+
+    assert (counted(first), counted(second)) == (1, 2)
+    assert first.headers["RateLimit"].startswith('"anon"')
+
+
+@pytest.mark.django_db
+def test_past_the_limit_a_bad_token_is_429(api, limits):
+    answers = [api().get("/api/tickets/", headers=BAD_TOKEN) for _ in range(12)]
+
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+    assert answers[-1].json()["code"] == "throttled"
+    assert "WWW-Authenticate" in answers[0].headers
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "refused"),
+    [
+        ("patch", "/api/tickets/{own}/", "*/*", 403),
+        ("delete", "/api/tickets/{foreign}/", "*/*", 404),
+        ("get", "/api/tickets/{foreign}/", "*/*", 404),
+        ("get", "/api/tickets/{own}/", "text/html", 406),
+        ("put", "/api/tickets/", "*/*", 405),
+        ("get", "/api/health/", "*/*", 403),
+        ("patch", "/api/users/me/", "text/html", 406),
+    ],
+)
+def test_what_a_user_is_refused_counts_once_for_the_user(api, customer, ticket, limits, method, path, accept, refused):
+    path = path.format(own=ticket.pk, foreign=TicketFactory().pk)
+
+    answers = [getattr(api(customer), method)(path, headers={"Accept": accept}) for _ in range(7)]
+
+    assert [answer.status_code for answer in answers] == [refused] * 5 + [429] * 2
+    assert [counted(answer) for answer in answers[:5]] == [1, 2, 3, 4, 5]
+    assert api(customer).get(ME).status_code == 429
+    assert api().get(ROOT).headers["RateLimit"] == '"anon";r=9;t=60'
+
+
+@pytest.mark.django_db
+def test_a_request_that_is_refused_asks_for_no_mail(api, limits, settings):
+    settings.THROTTLE_MAIL_RATE = "5/hour"
+    settings.REGISTRATION_OPEN = False
+
+    response = api().post("/api/auth/register/", {"email": "ana@example.com"})
+
+    assert (response.status_code, counted(response)) == (403, 1)
+
+
+@pytest.mark.django_db
+def test_a_request_past_one_limit_is_not_counted_by_the_next(api, limits, settings):
+    settings.THROTTLE_MAIL_RATE = "100/hour"
+    reset = {"email": "ana@example.com"}
+
+    with time_machine.travel(NOW, tick=False):
+        answers = [api().post("/api/auth/password/reset/", reset) for _ in range(12)]
+        elsewhere = api().post("/api/auth/password/reset/", reset, REMOTE_ADDR="203.0.113.9")
+
+    assert [answer.status_code for answer in answers] == [202] * 10 + [429] * 2
+    assert elsewhere.headers["RateLimit-Policy"] == '"anon";q=10;w=60, "mail";q=100;w=3600'
+    assert elsewhere.headers["RateLimit"] == '"anon";r=9;t=60, "mail";r=89;t=3600'
+
+
+@pytest.mark.django_db
+def test_without_redis_refusals_are_what_they_were(api, customer, ticket, redis_down):
+    assert api(customer).patch(f"/api/tickets/{ticket.pk}/", {}).status_code == 403
+    assert api().get("/api/tickets/", headers=BAD_TOKEN).status_code == 401
