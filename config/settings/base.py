@@ -154,6 +154,8 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["helpdesk.core.throttles.RequestThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["helpdesk.core.json.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["helpdesk.core.json.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "helpdesk.core.negotiation.ContentNegotiation",
+    "DEFAULT_METADATA_CLASS": "helpdesk.core.negotiation.AllowHeaderAlone",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "helpdesk.core.pagination.NumberedPages",
     "DEFAULT_SCHEMA_CLASS": "helpdesk.core.openapi.ProblemAutoSchema",
