@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 20
 STOP_SECONDS = 10
 # Limits would end a benchmark after 100 requests.
-NO_LIMITS = {"THROTTLE_USER_RATE": "", "THROTTLE_ANON_RATE": ""}
+NO_LIMITS = {"THROTTLE_USER_RATE": "", "THROTTLE_ANON_RATE": "", "THROTTLE_LOGIN_RATE": ""}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Applications
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "helpdesk.users.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -137,11 +137,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", default=True)
 PASSWORD_RESET_TIMEOUT = 60 * 60
+LOGIN_FAILURE_LIMIT = 100
+AXES_HANDLER = "helpdesk.users.credentials.LockOut"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "helpdesk.core.client_address.client_address"
-AXES_LOCKOUT_CALLABLE = "helpdesk.users.admin.locked_out"
+AXES_LOCKOUT_CALLABLE = "helpdesk.users.admin_site.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
@@ -167,6 +169,7 @@ REST_FRAMEWORK = {
 HEALTH_TOKEN = env.str("HEALTH_TOKEN", default="")
 THROTTLE_USER_RATE = env.str("THROTTLE_USER_RATE", default="100/minute")
 THROTTLE_ANON_RATE = env.str("THROTTLE_ANON_RATE", default="20/minute")
+THROTTLE_LOGIN_RATE = env.str("THROTTLE_LOGIN_RATE", default="30/minute")
 THROTTLE_MAIL_RATE = env.str("THROTTLE_MAIL_RATE", default="5/hour")
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),

@@ -12,6 +12,7 @@ INSTALLED_APPS += ["django_linear_migrations"]
 ALLOWED_HOSTS = ["*"]
 THROTTLE_USER_RATE = ""
 THROTTLE_ANON_RATE = ""
+THROTTLE_LOGIN_RATE = ""
 THROTTLE_MAIL_RATE = ""
 
 # Redis: each parallel worker empties a database of its own

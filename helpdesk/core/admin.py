@@ -15,8 +15,6 @@ from django.utils.functional import cached_property
 ROWS_COUNTED_AHEAD = 10_000
 LAST_PAGE = 1_000_000
 
-admin.site.site_header = admin.site.site_title = "Helpdesk"
-
 
 class LargeTablePaginator(Paginator):  # type: ignore[type-arg] # not subscriptable at run time
     """Counts at most ROWS_COUNTED_AHEAD rows from the asked page on; `is_partial` says that there are more."""

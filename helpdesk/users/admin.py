@@ -1,24 +1,20 @@
 """Who may pass which door of the admin, and the doors to users, for superusers only."""
 
-from http import HTTPStatus
 from typing import Any
 
 from axes.models import AccessFailureLog, AccessLog
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth import forms as auth_forms
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import PROTECT, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from helpdesk.core.admin import LargeTableAdmin
-from helpdesk.core.errors import is_admin_page
 from helpdesk.users.actions import change_password, save_user
 from helpdesk.users.models import User
 
@@ -145,14 +141,3 @@ class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg
             if field.model._base_manager.filter(**{f"{field.name}__in": objs}).exists()  # noqa: SLF001 -- likewise
         ]
         return [str(user) for user in objs], {str(self.opts.verbose_name_plural): len(objs)}, set(), protected
-
-
-def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """Answer a login that django-axes refuses: a page in the admin; the API has its own answer."""
-    if not is_admin_page(request):
-        return response
-    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
-    context = {**admin.site.each_context(request), "title": _("Too many failed logins."), "minutes": minutes}
-    page = render(request, "admin/locked_out.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
-    page.headers["Retry-After"] = str(minutes * 60)
-    return page

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from axes.handlers.proxy import AxesProxyHandler
-from django.conf import settings
-from django.contrib.auth import authenticate, user_logged_in
+from django.contrib.auth import user_logged_in
 from django.db.models import QuerySet
 from django.utils.translation import get_language_from_request
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import exceptions, mixins, status, viewsets
+from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
@@ -20,6 +17,7 @@ from rest_framework.throttling import BaseThrottle
 from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
 from helpdesk.users.authentication import AccessTokenAuthentication, current_user
+from helpdesk.users.credentials import check_own_password, verified_user
 from helpdesk.users.filters import UserFilter
 from helpdesk.users.models import Language, User
 from helpdesk.users.permissions import RegistrationIsOpen
@@ -38,17 +36,6 @@ from helpdesk.users.serializers import (
     check_password_strength,
 )
 from helpdesk.users.throttles import AddressChangeThrottle, AddressThrottle, NewAddressThrottle
-
-
-def verified_user(request: Request, *, username: str, password: str) -> User:
-    """Return the user of a right pair; 401 for a wrong one, 429 after too many wrong ones from this address."""
-    credentials = {"username": username}
-    if not AxesProxyHandler.is_allowed(request._request, credentials):  # noqa: SLF001 -- axes wants Django's request
-        raise exceptions.Throttled(settings.AXES_COOLOFF_TIME.total_seconds(), _("Too many failed logins."), "locked")
-    user = authenticate(request._request, username=username, password=password)  # noqa: SLF001
-    if not isinstance(user, User):
-        raise exceptions.AuthenticationFailed(_("No active account found with the given credentials"), "no_account")
-    return user
 
 
 class CredentialView(GenericAPIView[User]):
@@ -212,11 +199,6 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         user = current_user(request)
         serializer = PasswordChangeSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
-        try:
-            verified_user(request, username=user.username, password=serializer.validated_data["current_password"])
-        except exceptions.AuthenticationFailed:
-            raise exceptions.ValidationError(
-                {"current_password": [_("The password is wrong.")]}, "wrong_password"
-            ) from None
+        check_own_password(request, username=user.username, password=serializer.validated_data["current_password"])
         actions.change_password(user, new_password=serializer.validated_data["new_password"])
         return Response(actions.issue_tokens(user))

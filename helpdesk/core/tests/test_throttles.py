@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from helpdesk.core.throttles import limiter
 from helpdesk.tickets.tests.factories import TicketFactory
-from helpdesk.users import views
+from helpdesk.users import credentials
 from helpdesk.users.tests.factories import PASSWORD
 
 ROOT, LOGIN, REFRESH, ME = "/api/", "/api/auth/token/", "/api/auth/token/refresh/", "/api/users/me/"
@@ -124,7 +124,7 @@ def test_behind_a_proxy_a_request_without_a_good_header_counts_for_its_sender(ap
 @pytest.mark.django_db
 def test_logins_are_limited_before_a_password_is_hashed(api, limits, monkeypatch):
     hashed = []
-    monkeypatch.setattr(views, "authenticate", lambda request, **credentials: hashed.append(credentials))
+    monkeypatch.setattr(credentials, "authenticate", lambda request, **credentials: hashed.append(credentials))
 
     answers = [
         api().post(LOGIN, {"username": f"user_{number}", "password": "guess"}).status_code for number in range(30)
@@ -154,7 +154,7 @@ def test_without_redis_reads_and_writes_go_on(api, customer, redis_down):
 
 @pytest.mark.django_db
 def test_without_redis_the_doors_that_take_secrets_stay_shut(api, customer, redis_down, monkeypatch):
-    monkeypatch.setattr(views, "authenticate", None)
+    monkeypatch.setattr(credentials, "authenticate", None)
     passwords = {"current_password": PASSWORD, "new_password": "staple of the horse"}
 
     answers = [

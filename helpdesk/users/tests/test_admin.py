@@ -314,10 +314,3 @@ def test_a_failed_login_is_kept_without_its_password(client, agent):
     log_in(client, "almost right")
 
     assert "almost right" not in str(AccessAttempt.objects.values().get())
-
-
-def test_a_customer_with_the_right_password_is_told_that_the_admin_is_not_for_them(client, customer):
-    response = log_in(client, PASSWORD, username="alice")
-
-    assert "staff account" in response.content.decode()
-    assert not AccessAttempt.objects.exists()

@@ -178,7 +178,7 @@ def test_five_failures_lock_a_user_and_address_out_until_the_cool_off(api, custo
 def test_a_locked_user_costs_no_hashing(api, customer, monkeypatch):
     for _ in range(5):
         login(api, password="wrong")
-    monkeypatch.setattr(views, "authenticate", lambda *args, **kwargs: pytest.fail("a password was hashed"))
+    monkeypatch.setattr(credentials, "authenticate", lambda *args, **kwargs: pytest.fail("a password was hashed"))
 
     assert login(api).status_code == 429
 
