@@ -12,7 +12,7 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from helpdesk.users import actions, views
+from helpdesk.users import actions, credentials
 from helpdesk.users.authentication import logged_in_user_of
 from helpdesk.users.hashers import OwaspArgon2PasswordHasher
 from helpdesk.users.models import User
