@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin import helpers
+from django.contrib.admin import FieldListFilter, helpers
+from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import BadRequest
 from django.core.paginator import Page, Paginator
@@ -61,6 +62,10 @@ class LargeTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
     ) -> LargeTablePaginator:
         return LargeTablePaginator(queryset, per_page, asked_page=asked_page_of(request))
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the parameters of the list's filters; Django allows every lookup of the model's own columns."""
+        return any(lookup in parameters_of(item, self, request) for item in self.get_list_filter(request))
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Refuse what no browser sends, and Django would hand to PostgreSQL."""
         ticked = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
@@ -95,6 +100,15 @@ class LinesField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         return str(super().to_python(value)).replace("\r\n", "\n")
+
+
+def parameters_of(list_filter: Any, model_admin: LargeTableAdmin, request: HttpRequest) -> list[str | None]:
+    """Return the parameters in the query string of an item of `list_filter`: a field's name or a SimpleListFilter."""
+    if not isinstance(list_filter, str):
+        return [list_filter.parameter_name]
+    field = get_fields_from_path(model_admin.model, list_filter)[-1]
+    shown = FieldListFilter.create(field, request, {}, model_admin.model, model_admin, field_path=list_filter)
+    return shown.expected_parameters()
 
 
 def asked_page_of(request: HttpRequest) -> int:
