@@ -247,7 +247,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "delete-old-login-failures": {
         "task": "helpdesk.users.tasks.delete_old_login_failures",
-        "schedule": crontab(hour=3, minute=27),
+        "schedule": crontab(minute=27),
+    },
+    "delete-expired-sessions": {
+        "task": "helpdesk.users.tasks.delete_expired_sessions",
+        "schedule": crontab(hour=3, minute=29),
     },
     "delete-expired-registrations": {
         "task": "helpdesk.users.tasks.delete_expired_registrations",

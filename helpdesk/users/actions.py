@@ -7,6 +7,7 @@ from axes.models import AccessAttempt
 from axes.utils import reset as forget_failed_logins
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
@@ -196,6 +197,11 @@ def delete_expired_tokens() -> int:
     """Delete refresh tokens that nobody could use any more; returns how many."""
     now = timezone.now()
     return delete_in_ranges(OutstandingToken.objects.filter(expires_at__lt=now), stop_at=Q(expires_at__gte=now))
+
+
+def delete_expired_sessions() -> int:
+    """Delete the admin's sessions that have ended; returns how many."""
+    return delete_in_ranges(Session.objects.filter(expire_date__lt=timezone.now()))
 
 
 def delete_old_login_failures() -> int:

@@ -11,6 +11,12 @@ def delete_expired_tokens() -> int:
 
 
 @cleanup_task
+def delete_expired_sessions() -> int:
+    """Delete the admin's sessions that have ended; returns how many."""
+    return actions.delete_expired_sessions()
+
+
+@cleanup_task
 def delete_expired_registrations() -> int:
     """Let go of usernames whose registration was not confirmed in time; returns how many."""
     return actions.delete_expired_registrations()

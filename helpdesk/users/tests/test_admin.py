@@ -1,12 +1,19 @@
 """Superusers manage users in the admin; too many failed logins shut it."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from axes.models import AccessAttempt
+from django.contrib.sessions.models import Session
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from helpdesk.users.models import AddressChange, Language, Role, User
+from helpdesk.users.tasks import delete_expired_sessions
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -314,3 +321,15 @@ def test_a_failed_login_is_kept_without_its_password(client, agent):
     log_in(client, "almost right")
 
     assert "almost right" not in str(AccessAttempt.objects.values().get())
+
+
+def test_sessions_that_have_ended_are_deleted_at_night(client, office, agent, settings):
+    with time_machine.travel(timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE + 60)):
+        Client().force_login(agent)
+    assert Session.objects.count() == 2
+
+    deleted = delete_expired_sessions()
+
+    assert deleted == 1
+    assert office.get(reverse("admin:index")).status_code == 200
+    assert settings.CELERY_BEAT_SCHEDULE["delete-expired-sessions"]["task"] == delete_expired_sessions.name
