@@ -20,7 +20,16 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 20
 STOP_SECONDS = 10
 # Limits would end a benchmark after 100 requests.
-NO_LIMITS = {"THROTTLE_USER_RATE": "", "THROTTLE_ANON_RATE": "", "THROTTLE_LOGIN_RATE": ""}
+NO_LIMITS = dict.fromkeys(
+    [
+        "THROTTLE_USER_RATE",
+        "THROTTLE_ANON_RATE",
+        "THROTTLE_LOGIN_RATE",
+        "THROTTLE_TICKET_RATE",
+        "THROTTLE_COMMENT_RATE",
+    ],
+    "",
+)
 
 
 @dataclass(frozen=True)

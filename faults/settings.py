@@ -9,7 +9,9 @@ from config.settings.local import *
 INSTALLED_APPS = [*local.INSTALLED_APPS, "faults"]
 
 # Requests: counted as ever, and never refused
-THROTTLE_USER_RATE = THROTTLE_ANON_RATE = THROTTLE_LOGIN_RATE = "1000000/minute"
+THROTTLE_USER_RATE = THROTTLE_ANON_RATE = THROTTLE_LOGIN_RATE = THROTTLE_TICKET_RATE = THROTTLE_COMMENT_RATE = (
+    "1000000/minute"
+)
 
 # E-mail
 EMAIL_TIMEOUT = 3

@@ -13,7 +13,13 @@ from faults.world import World
 
 # As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
 AS_THE_PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https"}
-FOR_A_LOAD = {"THROTTLE_USER_RATE": "1000000/minute", "THROTTLE_ANON_RATE": "1000000/minute"}
+FOR_A_LOAD = {
+    "THROTTLE_USER_RATE": "1000000/minute",
+    "THROTTLE_ANON_RATE": "1000000/minute",
+    "THROTTLE_LOGIN_RATE": "",
+    "THROTTLE_TICKET_RATE": "",
+    "THROTTLE_COMMENT_RATE": "",
+}
 
 
 def socket_tls(topology):

@@ -170,6 +170,8 @@ HEALTH_TOKEN = env.str("HEALTH_TOKEN", default="")
 THROTTLE_USER_RATE = env.str("THROTTLE_USER_RATE", default="100/minute")
 THROTTLE_ANON_RATE = env.str("THROTTLE_ANON_RATE", default="20/minute")
 THROTTLE_LOGIN_RATE = env.str("THROTTLE_LOGIN_RATE", default="30/minute")
+THROTTLE_TICKET_RATE = env.str("THROTTLE_TICKET_RATE", default="200/hour")
+THROTTLE_COMMENT_RATE = env.str("THROTTLE_COMMENT_RATE", default="1000/hour")
 THROTTLE_MAIL_RATE = env.str("THROTTLE_MAIL_RATE", default="5/hour")
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),

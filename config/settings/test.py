@@ -13,6 +13,8 @@ ALLOWED_HOSTS = ["*"]
 THROTTLE_USER_RATE = ""
 THROTTLE_ANON_RATE = ""
 THROTTLE_LOGIN_RATE = ""
+THROTTLE_TICKET_RATE = ""
+THROTTLE_COMMENT_RATE = ""
 THROTTLE_MAIL_RATE = ""
 
 # Redis: each parallel worker empties a database of its own

@@ -16,6 +16,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core.json import dumps
 from helpdesk.core.pagination import NumberedPages
@@ -47,6 +48,7 @@ from helpdesk.tickets.serializers import (
     ticket_detail,
     ticket_item,
 )
+from helpdesk.tickets.throttles import NewCommentThrottle, NewTicketThrottle
 from helpdesk.users.authentication import current_user
 from helpdesk.users.models import User
 
@@ -68,8 +70,13 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
 
     pagination_class = CountedOncePages
     lookup_value_regex = "[0-9]{1,18}"
+    creation_throttle: type[BaseThrottle]
     columns: list[str]
     item: Callable[[Row], dict[str, Any]]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        throttles = super().get_throttles()
+        return [*throttles, self.creation_throttle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> HttpResponse:
         return HttpResponse(
@@ -104,6 +111,7 @@ class TicketViewSet(CachedListViewSet):
     queryset = Ticket.objects.none()
     permission_classes = [IsAuthenticated, OnlyAgentsChangeTickets]
     filterset_class = TicketFilter
+    creation_throttle = NewTicketThrottle
     columns = TICKET_COLUMNS
     item = staticmethod(ticket_item)
 
@@ -195,6 +203,7 @@ def newest_comments(ticket: Row) -> list[Row]:
 class CommentViewSet(CachedListViewSet):
     queryset = Comment.objects.none()
     filterset_class = CommentFilter
+    creation_throttle = NewCommentThrottle
     columns = COMMENT_COLUMNS
     item = staticmethod(comment_item)
 

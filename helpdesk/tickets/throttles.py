@@ -1,0 +1,32 @@
+"""Limits on what customers create; agents have none."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from limits import RateLimitItem
+from rest_framework.request import Request
+
+from helpdesk.core.throttles import AtomicThrottle, rate
+from helpdesk.users.authentication import current_user
+
+
+class CreationThrottle(AtomicThrottle):
+    """Counts the POSTs that a customer may make, whether their bodies turn out to be valid or not."""
+
+    policy: ClassVar[str]
+    setting: ClassVar[str]
+
+    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+        user = current_user(request)
+        text = "" if user.is_agent else getattr(settings, self.setting)
+        return rate(text), self.policy, str(user.pk)
+
+
+class NewTicketThrottle(CreationThrottle):
+    policy = "tickets"
+    setting = "THROTTLE_TICKET_RATE"
+
+
+class NewCommentThrottle(CreationThrottle):
+    policy = "comments"
+    setting = "THROTTLE_COMMENT_RATE"
