@@ -4,10 +4,10 @@ import pytest
 from django.core.cache import cache
 from django.test import TestCase
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from helpdesk.core.redis import circuit
 from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.users.authentication import SessionToken
 from helpdesk.users.tests.factories import UserFactory
 
 
@@ -26,7 +26,7 @@ def api():
     def client_of(user=None):
         client = CommittingClient()
         if user is not None:
-            client.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {SessionToken.for_user(user).access_token}")
         return client
 
     return client_of

@@ -26,7 +26,7 @@ from helpdesk.notifications.protocol import (
 from helpdesk.notifications.readers import in_reader
 from helpdesk.notifications.rounds import Standing
 from helpdesk.notifications.streams import PAGE_SIZE, Position, Told, numbered, page_after, position_of
-from helpdesk.users.authentication import SESSION_CLAIM, logged_in_user_of
+from helpdesk.users.authentication import SESSION_CLAIM, user_of
 from helpdesk.users.models import User
 
 logger = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ def read_for(token: Token, query: Callable[..., T], *arguments: int) -> T:
 
 def user_or_closing(token: Token) -> User:
     try:
-        return logged_in_user_of(token)
+        return user_of(token)
     except AuthenticationFailed as error:
         is_gone = isinstance(error.detail, dict) and error.detail.get("code") == "user_inactive"
         raise Closing(CloseCode.FORBIDDEN if is_gone else CloseCode.UNAUTHENTICATED) from error

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from helpdesk.core.cleanup import delete_in_ranges
 from helpdesk.users.account_tokens import (
@@ -23,7 +23,7 @@ from helpdesk.users.account_tokens import (
     read_registration_token,
     user_of_password_reset_token,
 )
-from helpdesk.users.authentication import SessionToken, user_of
+from helpdesk.users.authentication import SESSION_CLAIM, SessionToken, rows_of_session, user_of
 from helpdesk.users.models import AddressChange, Language, Registration, User
 from helpdesk.users.signals import (
     address_change_requested,
@@ -217,48 +217,57 @@ def pair_of(refresh: SessionToken) -> TokenPair:
     return {"access": str(refresh.access_token), "refresh": str(refresh)}
 
 
-@transaction.atomic
 def rotate_refresh_token(refresh: str) -> TokenPair:
-    """Return a new pair for a refresh token, which is dead afterwards; of parallel calls one succeeds.
+    """Return a new pair for a refresh token, which never works again; of parallel calls one succeeds.
 
+    A used one ends its session: perhaps it was stolen, and nobody can tell who comes first (RFC 9700, section 4.14.2).
     Raises InvalidToken or AuthenticationFailed.
     """
     token = valid_refresh_token(refresh)
     user_of(token)
-    if not spend(token):
-        raise InvalidToken(_("Token is blacklisted"))
-    return pair_of(successor_of(token))
+    if not replace_jti(token):
+        # Outside of a transaction, or the answer would undo it.
+        delete_session(token)
+        raise InvalidToken(_("The token was used before, which has ended its session."))
+    return pair_of(token)
 
 
-@transaction.atomic
 def revoke_refresh_token(refresh: str) -> None:
-    """Make a refresh token worthless, which ends its session; raises InvalidToken for one that already is."""
-    token = valid_refresh_token(refresh)
-    if not spend(token):
-        raise InvalidToken(_("Token is blacklisted"))
-    tokens_revoked.send(User, user_id=int(token[api_settings.USER_ID_CLAIM]))
-
-
-def successor_of(token: SessionToken) -> SessionToken:
-    """Return a new token of the same session."""
-    token.set_jti()
-    token.set_iat()
-    token.set_exp()
-    token.outstand()
-    return token
+    """End the session of a refresh token, used or not; raises InvalidToken for one whose session has ended."""
+    if not delete_session(valid_refresh_token(refresh)):
+        raise InvalidToken(_("The user has logged out."))
 
 
 def valid_refresh_token(refresh: str) -> SessionToken:
     try:
-        return SessionToken(refresh)  # type: ignore[arg-type] # the library's annotation lacks str
+        token = SessionToken(refresh)  # type: ignore[arg-type] # the library's annotation lacks str
     except TokenError as error:
         raise InvalidToken(str(error)) from error
+    if SESSION_CLAIM not in token:
+        raise InvalidToken(_("The token names no session."))
+    return token
 
 
-def spend(token: SessionToken) -> bool:
-    """Black-list a token; False when somebody else did: the unique row decides."""
-    outstanding = OutstandingToken.objects.filter(jti=token["jti"]).first()
-    if outstanding is None:
-        return False
-    _row, is_first = BlacklistedToken.objects.get_or_create(token=outstanding)
-    return is_first
+def replace_jti(token: SessionToken) -> bool:
+    """Make the next refresh token of the session of a token; False when that one was used before."""
+    unused = OutstandingToken.objects.filter(jti=token[api_settings.JTI_CLAIM])
+    token.set_jti()
+    token.set_iat()
+    token.set_exp()
+    # One statement on one row, so that of several transactions one finds it.
+    return bool(
+        unused.update(
+            jti=token[api_settings.JTI_CLAIM],
+            token="",
+            created_at=token.current_time,
+            expires_at=token.expires_at,
+        )
+    )
+
+
+@transaction.atomic
+def delete_session(token: SessionToken) -> bool:
+    """End every token of the session of a token; False when it has ended already."""
+    _rows, rows_by_model = rows_of_session(token[SESSION_CLAIM]).delete()
+    tokens_revoked.send(User, user_id=int(token[api_settings.USER_ID_CLAIM]))
+    return bool(rows_by_model)

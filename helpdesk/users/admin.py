@@ -13,13 +13,14 @@ from django.db.models import PROTECT, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from helpdesk.core.admin import LargeTableAdmin
 from helpdesk.users.actions import change_password, save_user
 from helpdesk.users.models import User
 
-# Rights come from roles, and these two logs are not written.
-admin.site.unregister([Group, AccessLog, AccessFailureLog])
+# Rights come from roles, the two logs are not written, and tokens are nobody's to look at.
+admin.site.unregister([Group, AccessLog, AccessFailureLog, OutstandingToken, BlacklistedToken])
 
 
 def agent_of(request: HttpRequest) -> User:

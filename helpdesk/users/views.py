@@ -70,7 +70,11 @@ class TokenRefreshView(CredentialView):
 
     @extend_schema(operation_id="auth_token_refresh", responses={200: TokenPairSerializer})
     def post(self, request: Request) -> Response:
-        """Trade a refresh token, which is dead afterwards, for a new pair."""
+        """Trade a refresh token, which works once, for a new pair of the same session.
+
+        A used one is 401 and ends its session, the access tokens too: it may have been stolen. So tabs that share a
+        token take turns.
+        """
         return Response(actions.rotate_refresh_token(**self.valid_input()))
 
 
@@ -79,7 +83,7 @@ class LogoutView(CredentialView):
 
     @extend_schema(operation_id="auth_logout", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Log out: revoke the refresh token."""
+        """Log out: end the session of a refresh token, used or not, and its access tokens with it."""
         actions.revoke_refresh_token(**self.valid_input())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

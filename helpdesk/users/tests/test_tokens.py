@@ -2,18 +2,21 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.contrib.auth.hashers import identify_hasher, make_password
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from helpdesk.users import actions, credentials
-from helpdesk.users.authentication import logged_in_user_of
+from helpdesk.users.authentication import user_of
 from helpdesk.users.hashers import OwaspArgon2PasswordHasher
 from helpdesk.users.models import User
 from helpdesk.users.signals import tokens_revoked
@@ -95,12 +98,11 @@ def test_a_refresh_token_is_good_for_one_new_pair(api, customer):
     tokens = login(api).json()
 
     first = api().post(REFRESH, {"refresh": tokens["refresh"]})
-    again = api().post(REFRESH, {"refresh": tokens["refresh"]})
 
     assert first.status_code == 200
     assert status_with(api, first.json()["access"]) == 200
-    assert again.status_code == 401
     assert api().post(REFRESH, {"refresh": first.json()["refresh"]}).status_code == 200
+    assert api().post(REFRESH, {"refresh": tokens["refresh"]}).status_code == 401
 
 
 @pytest.mark.django_db(transaction=True)
@@ -118,6 +120,7 @@ def test_of_fifty_parallel_refreshes_one_succeeds(api):
         statuses = sorted(pool.map(attempt, range(50)))
 
     assert statuses == [200] + [401] * 49
+    assert not OutstandingToken.objects.exists()
 
 
 def test_logging_out_revokes_the_refresh_token(api, customer):
@@ -126,6 +129,87 @@ def test_logging_out_revokes_the_refresh_token(api, customer):
     assert api().post(LOGOUT, {"refresh": refresh}).status_code == 204
     assert api().post(REFRESH, {"refresh": refresh}).status_code == 401
     assert api().post(LOGOUT, {"refresh": refresh}).status_code == 401
+    assert api().post(LOGOUT, {"refresh": "garbage"}).status_code == 401
+
+
+def test_a_refresh_token_used_twice_ends_its_session_and_no_other(api, customer):
+    stolen, other = login(api).json(), login(api).json()
+    thief = api().post(REFRESH, {"refresh": stolen["refresh"]}).json()
+
+    assert api().post(REFRESH, {"refresh": stolen["refresh"]}).status_code == 401
+
+    assert [status_with(api, pair["access"]) for pair in (stolen, thief, other)] == [401, 401, 200]
+    assert api().post(REFRESH, {"refresh": thief["refresh"]}).status_code == 401
+    assert api().post(REFRESH, {"refresh": other["refresh"]}).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_was_ended_by_a_refused_refresh_stays_ended(api):
+    UserFactory(username="alice")
+    first = login(api).json()
+    second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
+
+    api().post(REFRESH, {"refresh": first["refresh"]})
+
+    connection.close()
+    assert status_with(api, second["access"]) == 401
+
+
+def test_logging_out_with_a_token_that_another_tab_has_refreshed_ends_the_session(api, customer):
+    first = login(api).json()
+    second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
+
+    assert api().post(LOGOUT, {"refresh": first["refresh"]}).status_code == 204
+
+    assert status_with(api, second["access"]) == 401
+    assert api().post(REFRESH, {"refresh": second["refresh"]}).status_code == 401
+
+
+def test_a_logout_ends_the_access_tokens_of_its_session_at_once(api, customer):
+    pair, other = login(api).json(), login(api).json()
+
+    api().post(LOGOUT, {"refresh": pair["refresh"]})
+
+    client = api()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {pair['access']}")
+    refused = client.get("/api/tickets/")
+    assert (refused.status_code, refused.json()["code"]) == (401, "logged_out")
+    assert status_with(api, other["access"]) == 200
+
+
+def test_a_request_reads_its_user_and_session_by_one_query(api, customer):
+    token = AccessToken(login(api).json()["access"])
+
+    with CaptureQueriesContext(connection) as queries:
+        user_of(token)
+
+    (query,) = queries
+    assert f"{token['sid']}.%" in query["sql"]
+
+
+def test_a_refresh_token_of_no_session_is_refused(api, customer):
+    foreign = str(RefreshToken.for_user(customer))
+
+    assert [api().post(path, {"refresh": foreign}).status_code for path in (REFRESH, LOGOUT)] == [401, 401]
+
+
+def test_no_refresh_token_is_stored(api, customer):
+    first = login(api).json()
+    second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
+
+    (row,) = OutstandingToken.objects.all()
+    assert (row.user, row.token, row.jti) == (customer, "", RefreshToken(second["refresh"])["jti"])
+
+
+def test_refresh_tokens_that_were_stored_are_blanked(customer):
+    tokens = [str(RefreshToken.for_user(customer)) for _ in range(3)]
+    blank = import_module("helpdesk.users.migrations.0004_blank_stored_tokens")
+    blank.ROWS_PER_UPDATE = 2
+
+    assert set(OutstandingToken.objects.values_list("token", flat=True)) == set(tokens)
+    blank.blank_stored_tokens(apps, connection.schema_editor())
+
+    assert set(OutstandingToken.objects.values_list("token", flat=True)) == {""}
 
 
 def test_expired_tokens_are_dead(api, customer):
@@ -218,13 +302,13 @@ def test_a_session_goes_on_through_refreshes_and_ends_with_a_logout(api, custome
     tokens = [AccessToken(pair["access"]) for pair in (first, second)]
 
     assert len({token["sid"] for token in tokens}) == 1
-    assert {logged_in_user_of(token).pk for token in tokens} == {customer.pk}
+    assert {user_of(token).pk for token in tokens} == {customer.pk}
     api().post(LOGOUT, {"refresh": second["refresh"]})
 
     for token in tokens:
         with pytest.raises(AuthenticationFailed):
-            logged_in_user_of(token)
-    assert logged_in_user_of(other) == customer
+            user_of(token)
+    assert user_of(other) == customer
 
 
 def test_a_logout_and_a_new_password_are_told(api, customer):
