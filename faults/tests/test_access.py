@@ -26,14 +26,13 @@ user, admin = User.objects.get(username="%s"), User.objects.get(username="agent_
 background.finish()
 """
 CHANGES = {
-    "demote": 'user.role = "customer"; actions.save_user(user, by=admin)',
-    "deactivate": "user.is_active = False; actions.save_user(user, by=admin)",
+    "demote": 'actions.update_user(user.pk, changes={"role": "customer"}, by=admin)',
+    "deactivate": 'actions.update_user(user.pk, changes={"is_active": False}, by=admin)',
     "change password": 'actions.change_password(user, new_password="another horse")',
     "log out": 'actions.revoke_refresh_token("%(refresh)s")',
 }
 CLOSE_CODES = {"demote": None, "deactivate": 4403, "change password": 4401, "log out": 4401}
-# After a logout, access tokens go on until they expire, but for sockets.
-REST = {"demote": (200, 0), "deactivate": (401, None), "change password": (401, None), "log out": (200, 1)}
+REST = {"demote": (200, 0), "deactivate": (401, None), "change password": (401, None), "log out": (401, None)}
 
 numbers = itertools.count(1)
 

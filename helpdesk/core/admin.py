@@ -3,15 +3,17 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import FieldListFilter, helpers
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import PAGE_VAR
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, ObjectDoesNotExist, ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 
 ROWS_COUNTED_AHEAD = 10_000
 LAST_PAGE = 1_000_000
@@ -80,6 +82,34 @@ class LargeTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
         posted["select_across"] = "0"
         request.POST = posted  # type: ignore[assignment] # as Django does itself
         return super().response_action(request, queryset, *args, **kwargs)
+
+
+class ChangedFieldsAdmin(LargeTableAdmin):
+    """Pages whose form says what was changed in it, for an action that writes that alone.
+
+    A form comes back with the values that it was opened with, so that what a colleague changed meanwhile stays.
+    """
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_dbfield(db_field, request, show_hidden_initial=True, **kwargs)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Answer what an action refuses with its reason; the transaction is rolled back by then."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except ValidationError as error:
+            self.message_user(request, " ".join(error.messages), messages.ERROR)
+            return redirect(request.get_full_path())
+        except ObjectDoesNotExist:
+            text = gettext("Somebody has deleted the %(kind)s.") % {"kind": self.opts.verbose_name}
+            self.message_user(request, text, messages.ERROR)
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
 
 class ReadOnlyAdmin(LargeTableAdmin):

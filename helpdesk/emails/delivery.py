@@ -55,7 +55,7 @@ def find_recipient(email: Email) -> None:
 def owner_of_address(email: Email) -> User | None:
     # Who wants their own address in another spelling has to show that this one leads to them too.
     asker_id = email.address_change.user_id if email.address_change else None
-    owner: User | None = User.objects.filter(email__iexact=email.address).exclude(pk=asker_id).first()
+    owner: User | None = User.objects.with_email(email.address).exclude(pk=asker_id).first()
     return owner
 
 

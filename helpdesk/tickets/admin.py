@@ -20,7 +20,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from helpdesk.core.admin import LargeTableAdmin, ReadOnlyAdmin
+from helpdesk.core.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.filters import TicketFilter
@@ -191,7 +191,7 @@ class EventInline(ForAgents, admin.TabularInline):  # type: ignore[type-arg] # n
 
 
 @admin.register(Ticket)
-class TicketAdmin(SearchedLikeTheApi, AgentModelAdmin):
+class TicketAdmin(SearchedLikeTheApi, AgentModelAdmin, ChangedFieldsAdmin):
     form = TicketForm
     inlines = [CommentInline, EventInline]
     list_display = ["__str__", "status", "priority", "assigned_to", "created_by", "age"]
@@ -224,28 +224,6 @@ class TicketAdmin(SearchedLikeTheApi, AgentModelAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: Ticket | None) -> list[Any]:
         return list(self.inlines) if obj else []
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        # The form comes back with the values that it was opened with: only what the agent changed is written, and
-        # what a colleague changed meanwhile stays.
-        return super().formfield_for_dbfield(db_field, request, show_hidden_initial=True, **kwargs)
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """Answer what an action refuses with its reason; the transaction is rolled back by then."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ValidationError as error:
-            self.message_user(request, " ".join(error.messages), messages.ERROR)
-            return redirect(request.get_full_path())
-        except Ticket.DoesNotExist:
-            self.message_user(request, gettext("Somebody has deleted the ticket."), messages.ERROR)
-            return redirect("admin:tickets_ticket_changelist")
 
     def save_model(self, request: HttpRequest, obj: Ticket, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
         if change:

@@ -1,7 +1,7 @@
 """What can happen to a user, and to the tokens they hold."""
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from axes.models import AccessAttempt
 from axes.utils import reset as forget_failed_logins
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -33,6 +33,9 @@ from helpdesk.users.signals import (
     user_changed,
 )
 
+# Not the password: that is `change_password`, which ends tokens.
+CHANGEABLE_FIELDS = frozenset({"username", "email", "name", "role", "language", "is_active", "is_superuser"})
+
 
 class TokenPair(TypedDict):
     """What a client logs in with: access for an hour, refresh once within seven days."""
@@ -42,38 +45,72 @@ class TokenPair(TypedDict):
 
 
 @transaction.atomic
-def save_user(user: User, *, by: User) -> None:
-    """Save a new or changed user, and tell the apps that show or depend on them.
-
-    An address that waits to be confirmed is forgotten when the user gets another one or is deactivated.
-    """
-    before = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
-    user.save()
-    if before is not None and (before.email != user.email or not user.is_active):
-        AddressChange.objects.filter(user=user).delete()
+def add_user(user: User, *, by: User) -> None:
+    """Save a new user."""
+    user.save(force_insert=True)
     user_changed.send(User, user=user, by=by)
 
 
+def update_user(user_id: int, *, changes: Mapping[str, Any], by: User, kept_session: str = "") -> User:
+    """Write these fields of a user and no others; return the user as they are then.
+
+    Another address or a deactivation cancels an address that waits to be confirmed, and another address ends all
+    sessions but one. Raises User.DoesNotExist, and ValidationError for what contradicts another change meanwhile.
+    """
+    if unknown := changes.keys() - CHANGEABLE_FIELDS:
+        raise ValueError(unknown)
+    try:
+        return write_changes(user_id, changes=changes, by=by, kept_session=kept_session)
+    except IntegrityError as error:
+        message = _("This contradicts what somebody else has changed meanwhile. Look at it again.")
+        raise ValidationError(message, code="conflict") from error
+
+
 @transaction.atomic
-def update_profile(user: User, *, changes: Mapping[str, str]) -> User:
-    """Save what users change about themselves; another e-mail address waits until it is confirmed."""
-    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    for field in changes.keys() - {"email"}:
-        setattr(user, field, changes[field])
-    save_user(user, by=user)
-    if "email" in changes:
-        ask_for_address(user, changes["email"])
+def write_changes(user_id: int, *, changes: Mapping[str, Any], by: User, kept_session: str) -> User:
+    user: User = User.objects.select_for_update(no_key=True).get(pk=user_id)
+    changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
+    if not changed:
+        return user
+    for field, value in changed.items():
+        setattr(user, field, value)
+    user.save(update_fields=list(changed))
+    if "email" in changed or not user.is_active:
+        AddressChange.objects.filter(user=user).delete()
+    if "email" in changed:
+        end_sessions(user, kept=kept_session)
+    user_changed.send(User, user=user, by=by)
     return user
 
 
-def ask_for_address(user: User, email: str) -> None:
+def end_sessions(user: User, *, kept: str) -> None:
+    """End the sessions of a user with all their tokens, but for the kept one, if any."""
+    rows = OutstandingToken.objects.filter(user=user)
+    if kept:
+        rows = rows.exclude(jti__startswith=f"{kept}.")
+    rows.delete()
+    tokens_revoked.send(User, user_id=user.pk)
+
+
+@transaction.atomic
+def update_profile(user: User, *, changes: Mapping[str, str], session: str = "") -> User:
+    """Save what users change about themselves in a session; another e-mail address waits until it is confirmed."""
+    at_once = {field: value for field, value in changes.items() if field != "email"}
+    user = update_user(user.pk, changes=at_once, by=user)
+    if "email" in changes:
+        ask_for_address(user, changes["email"], session=session)
+    return user
+
+
+def ask_for_address(user: User, email: str, *, session: str) -> None:
     """Have an address asked whether it is the user's, and no other one that waits; their present one ends the waiting.
 
-    It does the same for an address that somebody else has: that is told to the address alone.
+    It does the same for an address that somebody else has: that is told to the address alone. The session is the one
+    that goes on when the address is confirmed.
     """
     AddressChange.objects.filter(user=user).delete()
     if email != user.email:
-        change = AddressChange.objects.create(user=user, email=email)
+        change = AddressChange.objects.create(user=user, email=email, session=session)
         address_change_requested.send(AddressChange, change=change)
 
 
@@ -131,7 +168,7 @@ def confirm_registration(token: str) -> User:
         password=found.password,
     )
     found.delete()
-    save_user(user, by=user)
+    add_user(user, by=user)
     return user
 
 
@@ -143,13 +180,11 @@ def change_address(change_id: int) -> User:
     change = AddressChange.objects.living().filter(pk=change_id).first()
     if user is None or change is None or not user.is_active or is_taken(change.email, by_other_than=user):
         raise ValidationError({"token": bad_token()})
-    user.email = change.email
-    save_user(user, by=user)
-    return user
+    return update_user(user.pk, changes={"email": change.email}, by=user, kept_session=change.session)
 
 
 def is_taken(email: str, *, by_other_than: User | None = None) -> bool:
-    users = User.objects.filter(email__iexact=email).exclude(pk=by_other_than.pk if by_other_than else None)
+    users = User.objects.with_email(email).exclude(pk=by_other_than.pk if by_other_than else None)
     found: bool = users.exists()
     return found
 

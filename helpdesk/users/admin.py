@@ -1,5 +1,6 @@
 """Who may pass which door of the admin, and the doors to users, for superusers only."""
 
+from contextlib import suppress
 from typing import Any
 
 from axes.models import AccessFailureLog, AccessLog
@@ -7,17 +8,18 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth import forms as auth_forms
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import PROTECT, QuerySet
+from django.db.models import PROTECT
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from helpdesk.core.admin import LargeTableAdmin
-from helpdesk.users.actions import change_password, save_user
-from helpdesk.users.models import User
+from helpdesk.core.admin import ChangedFieldsAdmin, LargeTableAdmin
+from helpdesk.users.actions import add_user, change_password, update_user
+from helpdesk.users.models import User, UserQuerySet
 
 # Rights come from roles, the two logs are not written, and tokens are nobody's to look at.
 admin.site.unregister([Group, AccessLog, AccessFailureLog, OutstandingToken, BlacklistedToken])
@@ -58,7 +60,7 @@ class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg] # not subscri
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
-        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+        if User.objects.with_email(email).exclude(pk=self.instance.pk).exists():
             raise ValidationError(_("A user with that e-mail address already exists."), code="unique")
         return email
 
@@ -84,7 +86,7 @@ class PasswordForm(auth_forms.AdminPasswordChangeForm):  # type: ignore[type-arg
 
 
 @admin.register(User)
-class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-arg] # not subscriptable at run time
     form = UserForm
     add_form = NewUserForm
     add_form_template = None
@@ -113,7 +115,14 @@ class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg
         return user.pending_email
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
-        save_user(obj, by=agent_of(request))
+        if not change:
+            add_user(obj, by=agent_of(request))
+            return
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        user = update_user(obj.pk, changes=changes, by=agent_of(request))
+        if user == request.user:
+            # Another address would log them out here as well.
+            update_session_auth_hash(request, user)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         offered = super().get_actions(request)
@@ -121,13 +130,13 @@ class UserAdmin(auth_admin.UserAdmin, LargeTableAdmin):  # type: ignore[type-arg
         return offered
 
     @admin.action(description=_("Deactivate selected users"), permissions=["change"])
-    def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
+    def deactivate(self, request: HttpRequest, users: UserQuerySet) -> None:
         """Deactivate all but whoever asks for it, who would be locked out."""
         changed = 0
-        for user in users.filter(is_active=True).exclude(pk=agent_of(request).pk):
-            user.is_active = False
-            save_user(user, by=agent_of(request))
-            changed += 1
+        for user_id in users.active().exclude(pk=agent_of(request).pk).values_list("pk", flat=True):
+            with suppress(User.DoesNotExist):
+                update_user(user_id, changes={"is_active": False}, by=agent_of(request))
+                changed += 1
         text = ngettext("%(count)d user was deactivated.", "%(count)d users were deactivated.", changed)
         self.message_user(request, text % {"count": changed}, messages.SUCCESS)
 

@@ -83,6 +83,12 @@ def current_user(request: Request) -> User:
     return user
 
 
+def session_of(request: Request) -> str:
+    """Return the session of the request's access token; "" for a token of none."""
+    token = request.auth
+    return str(token.get(SESSION_CLAIM, "")) if isinstance(token, Token) else ""
+
+
 def user_of(token: Token) -> User:
     """Return the user of a valid token, by one query.
 

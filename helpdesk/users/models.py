@@ -8,6 +8,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 CONFIRMATION_LIFETIME = timedelta(days=1)
@@ -29,6 +30,10 @@ class UserQuerySet(models.QuerySet["User"]):
 
     def active(self) -> Self:
         return self.filter(is_active=True)
+
+    def with_email(self, email: str) -> Self:
+        """Keep whoever has an address, whatever the case, by the unique index."""
+        return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(models.Value(email)))
 
     def visible_to(self, user: "User") -> Self:
         """Agents see everybody, a customer nobody else."""
@@ -96,6 +101,11 @@ class User(AbstractBaseUser):
         """Agents may enter the admin; each of its pages decides what they may do there."""
         return self.is_agent
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Sessions of the admin end with the password, as in Django, and with the address."""
+        bound_to = f"{self.password} {self.email}"
+        return salted_hmac("helpdesk.users.session", bound_to, secret=secret, algorithm="sha256").hexdigest()
+
     @property
     def pending_email(self) -> str | None:
         """The address that they want and have not confirmed yet; costs a query."""
@@ -154,11 +164,13 @@ class AddressChangeQuerySet(models.QuerySet["AddressChange"]):
 class AddressChange(models.Model):
     """The e-mail address that a user wants, and has not shown yet to be theirs.
 
-    It waits whether the address is known or not: who asks cannot tell the two apart.
+    It waits whether the address is known or not: who asks cannot tell the two apart. `session` is where they asked,
+    "" when that is unknown.
     """
 
     user = models.OneToOneField(User, models.CASCADE, verbose_name=_("user"), related_name="address_change")
     email = models.EmailField(_("e-mail address"))
+    session = models.CharField(_("session"), max_length=32, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
 
     objects = AddressChangeQuerySet.as_manager()

@@ -71,11 +71,19 @@ class ProfileSerializer(serializers.ModelSerializer[User]):
 
     name = TextField(max_length=150, allow_blank=True, required=False)
     email = serializers.EmailField(max_length=254, required=False)
+    current_password = PasswordField(required=False, write_only=True, help_text="Needed for another `email`.")
     language = serializers.ChoiceField(choices=Language.choices, required=False)
 
     class Meta:
         model = User
-        fields = ["name", "email", "language"]
+        fields = ["name", "email", "current_password", "language"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        present = self.instance.email if self.instance else None
+        if attrs.get("email", present) != present and "current_password" not in attrs:
+            message = self.fields["current_password"].error_messages["required"]
+            raise serializers.ValidationError({"current_password": [message]}, code="required")
+        return attrs
 
 
 class RegistrationSerializer(serializers.Serializer[User]):

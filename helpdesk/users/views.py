@@ -16,7 +16,7 @@ from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
-from helpdesk.users.authentication import AccessTokenAuthentication, current_user
+from helpdesk.users.authentication import AccessTokenAuthentication, current_user, session_of
 from helpdesk.users.credentials import check_own_password, verified_user
 from helpdesk.users.filters import UserFilter
 from helpdesk.users.models import Language, User
@@ -174,16 +174,21 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     @extend_schema(operation_id="users_me_update", request=ProfileSerializer, responses={200: MeSerializer})
     @me.mapping.patch
     def update_me(self, request: Request) -> Response:
-        """Change my name, language or e-mail address.
+        """Change my name, language or e-mail address; another address wants my present password, too.
 
-        Another address waits in `pending_email`, in place of one that waits already, until its owner has confirmed it
+        It waits in `pending_email`, in place of one that waits already, until its owner has confirmed it
         by the link that is mailed to it; the present address is told. Asking for the present one ends the waiting, and
         so do a day, a new password and deactivation. The answer is the same for an address that has an account, which
-        nobody else can get; that is told in the e-mail.
+        nobody else can get; that is told in the e-mail. Its confirmation ends all my sessions but this one.
         """
-        serializer = ProfileSerializer(data=request.data, partial=True)
+        user = current_user(request)
+        serializer = ProfileSerializer(user, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        user = actions.update_profile(current_user(request), changes=serializer.validated_data)
+        changes = serializer.validated_data
+        password = changes.pop("current_password", "")
+        if changes.get("email", user.email) != user.email:
+            check_own_password(request, username=user.username, password=password)
+        user = actions.update_profile(user, changes=changes, session=session_of(request))
         return Response(MeSerializer(user).data)
 
     @extend_schema(

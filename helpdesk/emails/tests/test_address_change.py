@@ -30,7 +30,9 @@ A_DAY = timedelta(hours=24, seconds=1)
 @pytest.fixture
 def ask(api, customer):
     """Return a function by which alice asks for an address; it returns what she is answered."""
-    return lambda email=NEW, **headers: api(customer).patch(ME, {"email": email}, **headers)
+    return lambda email=NEW, **headers: api(customer).patch(
+        ME, {"email": email, "current_password": PASSWORD}, **headers
+    )
 
 
 def mails_to(address):
@@ -57,6 +59,26 @@ def test_the_address_changes_when_the_link_that_was_mailed_to_it_is_followed(api
     after = api(customer).get(ME).json()
     assert (after["email"], after["pending_email"]) == (NEW, None)
     assert not AddressChange.objects.exists()
+
+
+def test_its_confirmation_ends_every_session_but_the_one_that_asked(api, client, agent):
+    asking, other = (api(agent) for _ in range(2))
+    client.force_login(agent)
+    asking.patch(ME, {"email": NEW, "current_password": PASSWORD})
+    assert [browser.get(ME).status_code for browser in (asking, other)] == [200, 200]
+
+    assert verify(api, mails_to(NEW)[0]) == 204
+
+    assert [browser.get(ME).status_code for browser in (asking, other)] == [200, 401]
+    assert client.get("/admin/").status_code == 302
+
+
+def test_an_address_from_the_admin_ends_every_session(api, customer, superuser):
+    browser = api(customer)
+
+    actions.update_user(customer.pk, changes={"email": NEW}, by=superuser)
+
+    assert browser.get(ME).status_code == 401
 
 
 def test_the_old_address_is_told_without_a_link_before_anything_changes(ask):
@@ -105,7 +127,7 @@ def test_an_address_that_somebody_else_got_meanwhile_stays_theirs(api, ask, cust
 
 def test_of_two_users_who_want_an_address_the_first_that_confirms_has_it(api, ask, customer, stranger):
     ask()
-    api(stranger).patch(ME, {"email": NEW})
+    api(stranger).patch(ME, {"email": NEW, "current_password": PASSWORD})
     first, second = mails_to(NEW)
 
     assert verify(api, second) == 204
@@ -152,9 +174,7 @@ def test_another_name_leaves_the_pending_address_alone(api, ask, customer):
 
 
 def save_as_the_admin_does(user, **changes):
-    for field, value in changes.items():
-        setattr(user, field, value)
-    actions.save_user(user, by=user)
+    actions.update_user(user.pk, changes=changes, by=user)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +291,10 @@ def test_an_address_is_asked_so_often_and_no_more_whoever_asks(api, settings):
     settings.THROTTLE_MAIL_RATE = "2/hour"
     addresses = [NEW, NEW.upper(), NEW, "third@example.com"]
 
-    statuses = [api(UserFactory()).patch(ME, {"email": address}).status_code for address in addresses]
+    statuses = [
+        api(UserFactory()).patch(ME, {"email": address, "current_password": PASSWORD}).status_code
+        for address in addresses
+    ]
 
     assert statuses == [200, 200, 429, 200]
     assert AddressChange.objects.count() == 3

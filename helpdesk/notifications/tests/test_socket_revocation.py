@@ -7,7 +7,7 @@ import pytest
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
-from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, save_user
+from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, update_user
 from helpdesk.users.models import Role, User
 
 from .conftest import until
@@ -27,11 +27,7 @@ def tokens(agent):
 
 @pytest.fixture
 def deactivate(agent, superuser):
-    def act():
-        agent.is_active = False
-        save_user(agent, by=superuser)
-
-    return act
+    return lambda: update_user(agent.pk, changes={"is_active": False}, by=superuser)
 
 
 @pytest.fixture
@@ -73,8 +69,7 @@ def test_other_sessions_go_on_after_a_logout(listening, announcing, customer, ag
 def test_who_is_no_agent_any_more_hears_of_own_tickets_only(listening, announcing, customer, agent, superuser):
     client = listening(agent)
 
-    agent.role = Role.CUSTOMER
-    save_user(agent, by=superuser)
+    update_user(agent.pk, changes={"role": Role.CUSTOMER}, by=superuser)
     open_ticket(customer)
     own = actions.create_ticket(Origin(agent, EventSource.API), title="Mine", description="D")
     actions.add_comment(Origin(superuser, EventSource.API), own.pk, content="Yours")

@@ -15,7 +15,7 @@ from helpdesk.tickets.models import EventSource, Ticket
 from helpdesk.tickets.serializers import COMMENTS_SHOWN
 from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
 from helpdesk.tickets.views import TicketViewSet
-from helpdesk.users.actions import save_user
+from helpdesk.users.actions import update_user
 from helpdesk.users.models import Role
 
 pytestmark = pytest.mark.django_db
@@ -133,9 +133,8 @@ def test_a_demoted_agent_lists_only_their_own_and_loses_their_assignments(
     assert client.get("/api/tickets/").json()["count"] == 1
     assert api(customer).get("/api/tickets/").json()["results"][0]["assigned_to"]["username"] == "agatha"
 
-    agent.role = Role.CUSTOMER
     with django_capture_on_commit_callbacks(execute=True):
-        save_user(agent, by=superuser)
+        update_user(agent.pk, changes={"role": Role.CUSTOMER}, by=superuser)
 
     assert client.get("/api/tickets/").json()["count"] == 0
     assert api(customer).get("/api/tickets/").json()["results"][0]["assigned_to"] is None

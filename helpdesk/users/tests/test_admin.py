@@ -12,6 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from helpdesk.users import admin
+from helpdesk.users.actions import change_password
 from helpdesk.users.models import AddressChange, Language, Role, User
 from helpdesk.users.tasks import delete_expired_sessions
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
@@ -40,10 +42,11 @@ def password_page_of(user):
 
 
 def form_of(user, **changes):
-    """Return what a browser posts from a user's page; a box that is not ticked is left out."""
+    """Return what a browser posts from the page of a user as they are; a box that is not ticked is left out."""
     fields = ["username", "email", "name", "role", "language"]
     boxes = {box: "on" for box in ("is_active", "is_superuser") if changes.get(box, getattr(user, box))}
-    return {field: changes.get(field, getattr(user, field)) for field in fields} | boxes
+    initial = {f"initial-{field}": getattr(user, field) for field in (*fields, "is_active", "is_superuser")}
+    return initial | {field: changes.get(field, getattr(user, field)) for field in fields} | boxes
 
 
 def new_user(**changes):
@@ -173,6 +176,56 @@ def test_everything_about_a_user_can_be_changed(office, customer):
     assert not customer.is_active
 
 
+def test_a_form_that_was_opened_before_brings_nothing_back(office, agent):
+    stale = form_of(agent, name="Agatha C.")
+    others = Client()
+    others.force_login(UserFactory(superuser=True))
+    others.post(page_of(agent), form_of(agent, is_active=False, role="customer"))
+    others.post(password_page_of(agent), {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+
+    assert office.post(page_of(agent), stale).status_code == 302
+
+    agent.refresh_from_db()
+    assert (agent.name, agent.role, agent.is_active) == ("Agatha C.", Role.CUSTOMER, False)
+    assert agent.check_password(NEW_PASSWORD)
+
+
+def test_the_page_of_a_user_carries_the_values_that_it_was_opened_with(office, customer):
+    page = office.get(page_of(customer)).text
+
+    for field in ("username", "email", "name", "role", "language", "is_active", "is_superuser"):
+        assert f'name="initial-{field}"' in page
+
+
+def test_a_user_is_changed_under_a_lock_and_only_in_what_was_changed(office, customer):
+    with CaptureQueriesContext(connection) as queries:
+        office.post(page_of(customer), form_of(customer, name="Alice C."))
+
+    sql = [query["sql"] for query in queries if '"users_user"' in query["sql"]]
+    (update,) = [text for text in sql if text.startswith("UPDATE")]
+    lock = next(text for text in sql if "FOR NO KEY UPDATE" in text)
+    assert update == f"""UPDATE "users_user" SET "name" = 'Alice C.' WHERE "users_user"."id" = {customer.pk}"""
+    assert sql.index(lock) < sql.index(update)
+
+
+def test_a_change_that_contradicts_another_one_is_refused_with_its_reason(office, agent):
+    stale = form_of(agent, is_superuser=True)
+    User.objects.filter(pk=agent.pk).update(role=Role.CUSTOMER)
+
+    response = office.post(page_of(agent), stale, follow=True)
+
+    assert response.status_code == 200
+    assert "what somebody else has changed meanwhile" in response.text
+    assert not User.objects.get(pk=agent.pk).is_superuser
+
+
+def test_a_superuser_who_changes_their_own_address_stays_logged_in(office, superuser):
+    office.post(page_of(superuser), form_of(superuser, email="root@example.org"))
+
+    assert User.objects.filter(email="root@example.org").exists()
+    assert office.get(USERS).status_code == 200
+
+
 def test_a_change_of_a_name_outdates_the_lists_that_show_it(
     office, api, customer, ticket, django_capture_on_commit_callbacks
 ):
@@ -264,6 +317,24 @@ def test_a_user_who_left_no_trace_can_be_deleted(office, customer):
     office.post(page_of(customer, "delete"), {"post": "yes"})
 
     assert not User.objects.filter(pk=customer.pk).exists()
+
+
+def test_a_deactivation_of_many_writes_no_password_that_was_read_before(office, customer, monkeypatch):
+    read = []
+    update_user = admin.update_user
+
+    def change_the_password_first(user_id, **options):
+        read.append(user_id)
+        change_password(User.objects.get(pk=user_id), new_password=NEW_PASSWORD)
+        return update_user(user_id, **options)
+
+    monkeypatch.setattr(admin, "update_user", change_the_password_first)
+
+    office.post(USERS, {"_selected_action": [customer.pk], "action": "deactivate"})
+
+    customer.refresh_from_db()
+    assert read == [customer.pk]
+    assert (customer.is_active, customer.check_password(NEW_PASSWORD)) == (False, True)
 
 
 def test_many_users_are_deactivated_not_deleted(office, customer, stranger, superuser):

@@ -5,12 +5,13 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from helpdesk.users import actions
-from helpdesk.users.models import Role, User
+from helpdesk.users.models import AddressChange, Role, User
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
 
 ME = "/api/users/me/"
+NEW_ADDRESS = {"email": "a@example.org", "current_password": PASSWORD}
 
 
 def usernames(response):
@@ -34,7 +35,7 @@ def test_me_is_the_caller(api, customer):
 
 
 def test_users_change_their_name_and_language_at_once_and_their_address_later(api, customer):
-    response = api(customer).patch(ME, {"name": "Alice C.", "email": "a@example.org", "language": "es"})
+    response = api(customer).patch(ME, {"name": "Alice C.", "language": "es"} | NEW_ADDRESS)
 
     customer.refresh_from_db()
     assert response.status_code == 200
@@ -43,8 +44,62 @@ def test_users_change_their_name_and_language_at_once_and_their_address_later(ap
     assert response.json()["pending_email"] == "a@example.org"
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"email": "a@example.org"}, "required"),
+        ({"email": "a@example.org", "current_password": "wrong"}, "wrong_password"),
+        ({"email": "a@example.org", "current_password": ""}, "blank"),
+    ],
+)
+def test_another_address_is_refused_without_the_present_password(api, customer, body, code):
+    response = api(customer).patch(ME, body | {"name": "Mallory"})
+
+    assert response.status_code == 400
+    assert [(error["pointer"], error["code"]) for error in response.json()["errors"]] == [("#/current_password", code)]
+    assert not User.objects.filter(name="Mallory").exists()
+    assert not AddressChange.objects.exists()
+
+
+def test_what_is_no_other_address_needs_no_password(api, customer):
+    for body in ({"name": "Alice C."}, {"email": "alice@example.com"}):
+        assert api(customer).patch(ME, body).status_code == 200
+
+
+def test_wrong_passwords_for_another_address_count_as_failed_logins(api, customer, settings):
+    body = NEW_ADDRESS | {"current_password": "wrong"}
+
+    statuses = [api(customer).patch(ME, body).status_code for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
+
+    assert statuses == [400] * settings.AXES_FAILURE_LIMIT + [429]
+
+
+def test_a_profile_writes_the_changed_fields_alone_and_nothing_when_nothing_changes(api, customer):
+    with CaptureQueriesContext(connection) as queries:
+        api(customer).patch(ME, {"name": "Alice C."})
+        api(customer).patch(ME, {"name": "Alice C."})
+
+    (update,) = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    assert update == f"""UPDATE "users_user" SET "name" = 'Alice C.' WHERE "users_user"."id" = {customer.pk}"""
+
+
+def test_no_action_writes_a_password_by_the_way(customer):
+    with pytest.raises(ValueError, match="password"):
+        actions.update_user(customer.pk, changes={"password": customer.password}, by=customer)
+
+
+def test_an_address_is_looked_up_by_its_unique_index(customer):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+    plan = User.objects.with_email("ALICE@example.com").explain()
+
+    assert "Index Scan using users_user_email_unique" in plan
+    assert User.objects.with_email("ALICE@example.com").get() == customer
+
+
 def test_nobody_else_sees_which_address_a_user_wants(api, agent, customer):
-    api(customer).patch(ME, {"email": "a@example.org"})
+    api(customer).patch(ME, NEW_ADDRESS)
 
     pages = [api(agent).get(path).text for path in ("/api/users/", f"/api/users/{customer.pk}/", ME)]
 
