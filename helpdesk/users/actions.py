@@ -10,7 +10,6 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
@@ -229,9 +228,9 @@ def delete_expired_address_changes() -> int:
 
 
 def delete_expired_tokens() -> int:
-    """Delete refresh tokens that nobody could use any more; returns how many."""
-    now = timezone.now()
-    return delete_in_ranges(OutstandingToken.objects.filter(expires_at__lt=now), stop_at=Q(expires_at__gte=now))
+    """Delete sessions whose refresh token has expired; returns how many."""
+    # All ranges: the row of a session stays as long as it is refreshed.
+    return delete_in_ranges(OutstandingToken.objects.filter(expires_at__lt=timezone.now()))
 
 
 def delete_expired_sessions() -> int:
