@@ -29,7 +29,8 @@ class SessionToken(RefreshToken):
     @classmethod
     def for_user(cls, user: User) -> Self:  # type: ignore[override] # the library's User has no name
         """Begin a session: its row names the one refresh token that works, and does not hold it."""
-        token = cast("Self", super(BlacklistMixin, cls).for_user(user))  # type: ignore[misc] # past the library's own row
+        # Past the library's own row.
+        token = super(BlacklistMixin, cls).for_user(user)
         OutstandingToken.objects.create(
             user=user,
             jti=token[api_settings.JTI_CLAIM],
