@@ -71,8 +71,8 @@ class ExactSerializer(serializers.Serializer[Any]):
 class IdField(serializers.IntegerField):
     """The id of a row: a JSON integer, or its decimal digits."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=MAXIMUM_ID, **kwargs)
+    def __init__(self, *, minimum: int = 1, **kwargs: Any) -> None:
+        super().__init__(min_value=minimum, max_value=MAXIMUM_ID, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int and not (isinstance(data, str) and DIGITS.fullmatch(data)):

@@ -52,4 +52,4 @@ class UnreadSerializer(serializers.Serializer[Any]):
 
 
 class ReadUpToSerializer(serializers.Serializer[Any]):
-    up_to_seq = IdField(help_text="Everything up to this number has been read.")
+    up_to_seq = IdField(minimum=0, help_text="Everything up to this number has been read; 0 is nothing.")

@@ -229,6 +229,17 @@ def test_one_or_all_are_marked_as_read(announce, api, inbox, customer, agent, ti
     assert [item["seq"] for item in inbox(customer, "?unread=false")] == [3, 2, 1]
 
 
+def test_marking_up_to_0_marks_nothing(announce, api, customer, agent, ticket):
+    assert api(customer).post(f"{INBOX}read/", {"up_to_seq": 0}).json() == {"unread": 0}
+    actions.add_comment(by(agent), ticket.pk, content="Hello")
+    announce()
+
+    response = api(customer).post(f"{INBOX}read/", {"up_to_seq": 0})
+
+    assert (response.status_code, response.json()) == (200, {"unread": 1})
+    assert api(customer).post(f"{INBOX}read/", {"up_to_seq": -1}).status_code == 400
+
+
 def test_reading_twice_keeps_the_first_time(announce, api, inbox, customer, agent, ticket):
     actions.add_comment(by(agent), ticket.pk, content="Hello")
     announce()
