@@ -17,6 +17,7 @@ EXAMPLE = OpenApiExample(
             "oldest_unannounced_event_seconds": {"value": 0.2, "at_most": 30, "ok": True},
             "announcer_leads": {"value": True, "at_most": None, "ok": True},
             "open_websockets": {"value": 42, "at_most": None, "ok": True},
+            "hub_silence_seconds": {"value": 0.4, "at_most": 30, "ok": True},
             "oldest_due_email_seconds": {"value": 340.5, "at_most": 120, "ok": False},
             "dead_emails": {"value": 0, "at_most": 0, "ok": True},
             "bounced_emails": {"value": 3, "at_most": None, "ok": True},

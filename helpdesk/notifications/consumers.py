@@ -1,7 +1,9 @@
 """The door to one's own live events; docs/websocket.md says what is spoken through it."""
 
 import asyncio
+import logging
 import time
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -22,8 +24,10 @@ from helpdesk.notifications.protocol import (
     Closing,
     control_frame,
 )
-from helpdesk.notifications.sockets import Socket
+from helpdesk.notifications.sockets import MOST_UNSENT_BYTES, Socket
 from helpdesk.users.authentication import access_token_of
+
+logger = logging.getLogger(__name__)
 
 MINUTE = 60.0
 FAREWELL_SECONDS = 0.1
@@ -63,7 +67,13 @@ class NotificationConsumer(AsyncConsumer):
 
     async def websocket_connect(self, message: Any) -> None:
         self.speaks_v2 = SUBPROTOCOL in self.scope["subprotocols"]
-        wire.close_politely(self.base_send)
+        wire.limit(
+            self.base_send,
+            frame_bytes=FRAME_BYTES,
+            queued_frames=FRAMES_PER_MINUTE,
+            unsent=MOST_UNSENT_BYTES,
+            on_pong=self.answered,
+        )
         await self.work_or_close(self.enter())
 
     async def accept(self) -> None:
@@ -87,7 +97,7 @@ class NotificationConsumer(AsyncConsumer):
         self.speaks_v2 = self.speaks_v2 or bool(cursor)
         if "token" not in query:
             await self.accept()
-            self.waiting = asyncio.create_task(self.give_up_waiting())
+            self.waiting = asyncio.create_task(self.work_or_close(self.give_up_waiting()))
             return
         await self.authenticate(query["token"][0])
         if cursor:
@@ -130,8 +140,13 @@ class NotificationConsumer(AsyncConsumer):
         self.frames_in_minute += 1
         if self.frames_in_minute > FRAMES_PER_MINUTE:
             raise Closing(CloseCode.TOO_MANY_FRAMES)
+        self.answered()
         if self.socket is not None:
             self.socket.unanswered_pings = 0
+
+    def answered(self) -> None:
+        if self.socket is not None:
+            self.socket.answered()
 
     async def authenticate(self, text: str) -> None:
         """Open the stream of a token's user, or go on with a fresh token of the same user."""
@@ -141,7 +156,7 @@ class NotificationConsumer(AsyncConsumer):
             raise Closing(CloseCode.UNAUTHENTICATED) from error
         if self.socket is None:
             self.stop_waiting()
-            self.socket = Socket(self.base_send, token, close=self.close, speaks_v2=self.speaks_v2)
+            self.socket = Socket(self.base_send, token, guard=self.work_or_close, speaks_v2=self.speaks_v2)
             await self.socket.open(self.accept)
         else:
             self.socket.speaks_v2 = self.speaks_v2
@@ -164,19 +179,27 @@ class NotificationConsumer(AsyncConsumer):
         """Close a socket without a token; one that speaks the protocol has time to send it in its first frame."""
         patience = settings.WEBSOCKET_AUTH_PATIENCE if self.speaks_v2 else settings.WEBSOCKET_PLAIN_AUTH_PATIENCE
         await asyncio.sleep(patience.total_seconds())
-        await self.close(CloseCode.TIMED_OUT if self.speaks_v2 else CloseCode.UNAUTHENTICATED)
+        raise Closing(CloseCode.TIMED_OUT if self.speaks_v2 else CloseCode.UNAUTHENTICATED)
 
     def stop_waiting(self) -> None:
         if self.waiting is not None and self.waiting is not asyncio.current_task():
             self.waiting.cancel()
 
-    async def work_or_close(self, work: Any) -> None:
+    async def work_or_close(self, work: Awaitable[None]) -> None:
+        """Await something for this connection; whatever it raises ends the connection, and nothing else."""
         try:
             await work
         except Closing as closing:
             await self.close(closing.code)
-        except DatabaseError:
+        except wire.Disconnected:
+            self.leave()
+            wire.abort_later(self.base_send)
+        except DatabaseError as error:
+            logger.warning("PostgreSQL does not answer: a socket is closed (%s)", str(error).strip())
             await self.close(CloseCode.RESTART)
+        except Exception:
+            logger.exception("A connection failed and is closed")
+            await self.close(CloseCode.FAILED)
 
     async def say(self, text: str) -> None:
         await self.base_send({"type": "websocket.send", "text": text})

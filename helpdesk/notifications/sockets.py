@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -46,11 +46,12 @@ class Socket:
         send: wire.Send,
         token: Token,
         *,
-        close: Callable[[CloseCode], Awaitable[None]],
+        guard: Callable[[Awaitable[None]], Coroutine[Any, Any, None]],
         speaks_v2: bool,
     ) -> None:
+        """`guard` awaits what it is given, and closes the connection when that fails."""
         self.send = send
-        self.close = close
+        self.guard = guard
         self.token = token
         self.user_id = int(token["user_id"])
         self.speaks_v2 = speaks_v2
@@ -58,6 +59,8 @@ class Socket:
         self.lock = asyncio.Lock()
         self.has_rung = False
         self.is_closed = False
+        self.is_authenticated = False
+        self.answered_at = time.monotonic()
         self.unanswered_pings = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -67,6 +70,8 @@ class Socket:
             hub().join(self.user_id, self)
             position = await self.read(position_of)
             self.last = position.last
+            self.is_authenticated = True
+            hub().make_room(self.user_id, self)
             await accept()
             await self.greet(position)
         self.start(self.end_with_token())
@@ -162,7 +167,9 @@ class Socket:
 
     def beat(self, *, is_restless: bool) -> None:
         """Look again if something is not as it was, and ping a client that answers."""
-        if is_restless or self.speaks_v2:
+        if wire.is_closing(self.send):
+            self.drop()
+        elif is_restless or self.speaks_v2:
             self.start(self.look_and_ping(is_restless=is_restless))
 
     async def look_and_ping(self, *, is_restless: bool) -> None:
@@ -191,6 +198,16 @@ class Socket:
         if not self.is_closed:
             await self.send({"type": "websocket.send", "text": text})
 
+    def evict(self) -> None:
+        """Give up the place in the hub at once, and close."""
+        hub().leave(self.user_id, self)
+        self.start(raise_closing(CloseCode.TOO_MANY_SOCKETS))
+
+    def drop(self) -> None:
+        """Leave a connection to which nothing can be sent, and end it."""
+        self.leave()
+        wire.abort_later(self.send)
+
     def leave(self) -> None:
         """Hear and send nothing any more."""
         self.is_closed = True
@@ -198,20 +215,16 @@ class Socket:
         for task in self.tasks - {asyncio.current_task()}:
             task.cancel()
 
-    def start(self, work: Awaitable[None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something beside; a reason to close closes."""
-        task = asyncio.create_task(self.work_or_close(work))
+        task = asyncio.create_task(self.guard(work))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
-    async def work_or_close(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Closing as closing:
-            await self.close(closing.code)
-        except DatabaseError as error:
-            logger.warning("PostgreSQL does not answer: a socket is closed (%s)", str(error).strip())
-            await self.close(CloseCode.RESTART)
+    def answered(self) -> None:
+        """Note that the client is there."""
+        self.answered_at = time.monotonic()
 
     @property
     def is_slow(self) -> bool:
@@ -220,6 +233,10 @@ class Socket:
     @property
     def time_left(self) -> timedelta:
         return timedelta(seconds=self.token["exp"] - time.time())
+
+
+async def raise_closing(code: CloseCode) -> NoReturn:
+    raise Closing(code)
 
 
 def read_for(token: Token, query: Callable[..., T], *arguments: int) -> T:

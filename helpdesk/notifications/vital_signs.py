@@ -1,9 +1,14 @@
-"""How many are told live."""
+"""How many are told live, and whether the processes that hold them receive what is published."""
 
 from helpdesk.core.vital_signs import Service, vital_sign
-from helpdesk.notifications.open_sockets import total
+from helpdesk.notifications.open_sockets import longest_silence_seconds, total
 
 
 @vital_sign(Service.REDIS)
 def open_websockets() -> int:
     return total()
+
+
+@vital_sign(Service.REDIS, at_most=30)
+def hub_silence_seconds() -> float:
+    return longest_silence_seconds()

@@ -27,7 +27,7 @@ from helpdesk.tickets.announcer import LEADER_LOCK
 HEALTH = "/api/health/"
 TOKEN = "a-token-of-our-monitoring-system"
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
-KNOWN_TO_REDIS = {"open_websockets", "email_sweep_age_seconds"}
+KNOWN_TO_REDIS = {"open_websockets", "hub_silence_seconds", "email_sweep_age_seconds"}
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ def test_all_is_well_when_an_announcer_leads_and_a_sweep_has_run(leader):
 
     assert report["status"] == "ok"
     assert report["signs"].pop("email_sweep_age_seconds")["value"] < 30
+    assert report["signs"].pop("hub_silence_seconds")["value"] < 30
     assert {name: reading["value"] for name, reading in report["signs"].items()} == {
         "postgresql_answers": True,
         "redis_answers": True,
@@ -177,12 +178,21 @@ def test_a_sweep_does_its_work_without_redis(redis_down):
 def test_open_sockets_are_summed_until_their_process_is_silent_for_long(monkeypatch):
     with monkeypatch.context() as then:
         then.setattr(open_sockets.time, "time", lambda: timezone.now().timestamp() - 16)
-        open_sockets.report("crashed", 100)
-    open_sockets.report("one", 7)
-    open_sockets.report("one", 3)
-    open_sockets.report("another", 4)
+        open_sockets.report("crashed", 100, silence_seconds=0.1)
+    open_sockets.report("one", 7, silence_seconds=0.1)
+    open_sockets.report("one", 3, silence_seconds=0.1)
+    open_sockets.report("another", 4, silence_seconds=0.1)
 
     assert sign("open_websockets") == {"value": 7, "at_most": None, "ok": True}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("seconds", "is_ok"), [(29.9, True), (31.0, False)])
+def test_the_hub_that_has_received_nothing_for_longest_is_shown(seconds, is_ok):
+    open_sockets.report("one", 3, silence_seconds=0.4)
+    open_sockets.report("another", 0, silence_seconds=seconds)
+
+    assert sign("hub_silence_seconds") == {"value": seconds, "at_most": 30, "ok": is_ok}
 
 
 @pytest.mark.django_db
@@ -210,6 +220,7 @@ def test_without_postgresql_it_is_unavailable_and_asks_only_once(postgresql_down
     report = vital_signs.examine()
 
     assert report["status"] == "unavailable"
+    assert report["signs"].pop("hub_silence_seconds")["ok"]
     known = {name: reading["value"] for name, reading in report["signs"].items() if reading["value"] is not None}
     assert known == {"postgresql_answers": False, "redis_answers": True, "open_websockets": 0}
     assert len(postgresql_down) == 1

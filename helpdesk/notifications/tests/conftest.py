@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -167,6 +168,36 @@ class Client:
 
     def close(self):
         self.socket.close()
+
+
+def stalled(host, token):
+    """Return a socket that asks for everything and reads nothing."""
+    name, port = host.split(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(15)
+    connection.connect((name, int(port)))
+    lines = [
+        f"GET /ws/notifications/?since=0&token={token} HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    return connection
+
+
+def is_cut(connection):
+    poll = select.poll()
+    poll.register(connection, 0)
+    return bool(poll.poll(0))
+
+
+def is_greeted(connection):
+    """Tell whether the handshake was answered, without taking the answer away."""
+    return connection.recv(12, socket.MSG_PEEK).startswith(b"HTTP/1.1 101")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from compose.embedded.node import find_node
 from compose.embedded.options import ROOT
+from helpdesk.notifications.protocol import SOCKETS_PER_USER, CloseCode
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
@@ -27,14 +28,14 @@ RUNNERS = {
         const [url, token] = process.argv.slice(2);
         const say = (line) => console.log(JSON.stringify(line));
         const onEvent = (event) => say(event.seq);
-        listen(url, () => token, { onEvent, onResync: () => say("resync"), retrySeconds: 0.2 });
+        listen(url, () => token, { onEvent, onResync: () => say("resync"), retrySeconds: 0.2, pauseSeconds: 0.1 });
     """,
     "python": """
 import sys
 url, token = sys.argv[1:]
 def say(line):
     print(json.dumps(line), flush=True)
-asyncio.run(listen(url, lambda: token, lambda event: say(event["seq"]), lambda: say("resync"), retry_seconds=0.2))
+asyncio.run(listen(url, lambda: token, lambda event: say(event["seq"]), lambda: say("resync"), retry_seconds=0.2, pause_seconds=0.1))
     """,
 }
 SUFFIXES = {"javascript": "mjs", "python": "py"}
@@ -66,6 +67,29 @@ def running_client(language, folder, url, token):
     finally:
         client.kill()
         client.wait()
+
+
+@pytest.mark.parametrize("language", ["javascript", "python"])
+def test_a_client_that_is_one_too_many_comes_back(
+    tmp_path, server, listening, announcing, customer, agent, ticket, language
+):
+    command_of(language)
+    token = issue_tokens(customer)["access"]
+
+    def tell():
+        actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="Hello")
+        until(lambda: not TicketEvent.objects.unannounced().exists())
+
+    with running_client(language, tmp_path, f"ws://{server}/ws/notifications/", token) as applied:
+        until(lambda: applied() or tell())
+        so_far = len(applied())
+        others = [listening(customer) for _ in range(SOCKETS_PER_USER)]
+        tell()
+        until(lambda: len(applied()) > so_far)
+        told = applied()
+
+    assert told == list(range(told[0], told[0] + len(told)))
+    assert others.pop(0).closing()[1] == CloseCode.TOO_MANY_SOCKETS
 
 
 @pytest.mark.parametrize("language", ["javascript", "python"])

@@ -1,6 +1,5 @@
 """Redis killed or hung, servers stopped, clients that do not read: whoever is back is told everything once."""
 
-import select
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.users.actions import issue_tokens
 
-from .conftest import LOOPBACK, SHORT_TIMES, free_port, running_server, until
+from .conftest import LOOPBACK, SHORT_TIMES, free_port, is_cut, running_server, stalled, until
 
 
 def comment(ticket, agent, content="Hello"):
@@ -152,31 +151,6 @@ def told_at_once(user, ticket, agent, count, size):
     frame = Notification.objects.get(user=user).frame
     Notification.objects.bulk_create(Notification(user=user, seq=seq, frame=frame) for seq in range(2, count + 1))
     Stream.objects.filter(user=user).update(last_seq=count)
-
-
-def stalled(host, token):
-    """Return a socket that asks for everything and reads nothing."""
-    name, port = host.split(":")
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(15)
-    connection.connect((name, int(port)))
-    lines = [
-        f"GET /ws/notifications/?since=0&token={token} HTTP/1.1",
-        f"Host: {host}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ]
-    connection.sendall("\r\n".join([*lines, "", ""]).encode())
-    return connection
-
-
-def is_cut(connection):
-    poll = select.poll()
-    poll.register(connection, 0)
-    return bool(poll.poll(0))
 
 
 def test_a_client_that_does_not_read_is_cut_and_resumes_to_complete(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from helpdesk.notifications import protocol
@@ -12,10 +12,10 @@ from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
-from helpdesk.users.actions import issue_tokens
+from helpdesk.users.actions import issue_tokens, revoke_refresh_token
 from helpdesk.users.models import Role, User
 
-from .conftest import until
+from .conftest import is_greeted, stalled, until
 
 
 def access(user):
@@ -338,21 +338,53 @@ def test_a_frame_over_64_kib_closes_with_1009(client_of, customer, size, code):
     assert client.closing()[1] == code
 
 
-def test_the_eleventh_socket_of_a_user_is_closed_with_4409(client_of, listening, customer, stranger):
+def test_the_eleventh_connection_closes_the_one_that_has_not_answered_for_longest(listening, customer, stranger):
+    other = listening(stranger)
+    clients = [listening(customer) for _ in range(10)]
+    clients[0].round_trip()
+    clients[1].socket.pong()
+    clients[1].round_trip()
+
+    newest = listening(customer)
+
+    assert clients.pop(2).closing() == ([], 4409)
+    assert [client.round_trip() for client in [other, *clients, newest]] == [[]] * 11
+
+
+def test_an_answer_to_a_ping_of_the_server_counts(listening, customer):
+    clients = [listening(customer) for _ in range(10)]
+    clients[0].socket.pong()
+    # The pong is handled before what arrives later on any connection.
+    clients[0].socket.ping().wait(15)
+
+    listening(customer)
+
+    assert clients[1].closing() == ([], 4409)
+
+
+def test_a_client_whose_network_vanished_comes_back_with_all_its_connections(
+    server, listening, customer, told, announcing
+):
+    living = [listening(customer) for _ in range(4)]
+    vanished = [stalled(server, access(customer)) for _ in range(6)]
+    until(lambda: all(is_greeted(connection) for connection in vanished))
+    for client in living:
+        client.round_trip()
+
+    back = [listening(customer) for _ in range(6)]
+
+    told(1)
+    assert [seqs([client.hear()]) for client in [*living, *back]] == [[1]] * 10
+
+
+def test_a_token_that_was_revoked_closes_nobody(client_of, listening, customer):
+    tokens = issue_tokens(customer)
+    revoke_refresh_token(tokens["refresh"])
     clients = [listening(customer) for _ in range(10)]
 
-    assert client_of(customer).closing() == ([], 4409)
+    assert client_of(token=tokens["access"]).closing() == ([], 4401)
 
-    assert listening(stranger)
-    clients[0].close()
-    assert until(lambda: is_let_in(client_of(customer)))
-
-
-def is_let_in(client):
-    try:
-        return client.round_trip() == []
-    except ConnectionClosed:
-        return False
+    assert [client.round_trip() for client in clients] == [[]] * 10
 
 
 def test_an_unknown_path_is_refused(server):
