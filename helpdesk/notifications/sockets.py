@@ -63,6 +63,7 @@ class Socket:
         self.answered_at = time.monotonic()
         self.unanswered_pings = 0
         self.tasks: set[asyncio.Task[None]] = set()
+        self.expiry: asyncio.Task[None] | None = None
 
     async def open(self, accept: Callable[[], Awaitable[None]]) -> None:
         """Join the hub, and only then see where the stream stands, and accept: nothing falls between them."""
@@ -74,13 +75,16 @@ class Socket:
             hub().make_room(self.user_id, self)
             await accept()
             await self.greet(position)
-        self.start(self.end_with_token())
+        self.expiry = self.start(self.end_with_token())
 
     async def renew(self, token: Token) -> None:
         """Go on with another token of the same user."""
         if int(token["user_id"]) != self.user_id:
             raise Closing(CloseCode.FORBIDDEN)
         self.token = token
+        if self.expiry is not None:
+            self.expiry.cancel()
+        self.expiry = self.start(self.end_with_token())
         await self.greet()
 
     async def greet(self, position: Position | None = None) -> None:
@@ -180,7 +184,7 @@ class Socket:
             await self.ping()
 
     async def end_with_token(self) -> None:
-        while self.time_left > timedelta():  # noqa: ASYNC110 -- a fresh token puts the end off
+        while self.time_left > timedelta():  # noqa: ASYNC110 -- the wall clock may be set back meanwhile
             await asyncio.sleep(self.time_left.total_seconds())
         raise Closing(CloseCode.UNAUTHENTICATED)
 

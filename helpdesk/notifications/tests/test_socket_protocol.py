@@ -278,6 +278,13 @@ def test_a_socket_ends_with_its_token_unless_a_fresh_one_came_in_time(client_of,
     assert seqs(diligent.hear_until("comment_added")) == [1]
 
 
+def test_a_fresh_token_that_ends_earlier_ends_the_socket(client_of, short_lived, customer):
+    client = client_of(customer, v2=True)
+    client.say({"type": "reauth", "token": short_lived(customer)})
+
+    assert client.closing()[1] == 4401
+
+
 def test_the_token_of_another_user_is_refused_on_an_open_socket(client_of, customer, stranger):
     client = client_of(customer, v2=True)
     client.say({"type": "reauth", "token": access(stranger)})
