@@ -7,7 +7,7 @@ from functools import partial
 
 from faults.listeners import Listener
 from faults.program import until
-from faults.world import World
+from faults.site import Site
 from faults.writers import Write, Writer
 
 WRITERS = 2
@@ -18,7 +18,7 @@ HEADS = "SELECT username, last_seq FROM notifications_stream JOIN users_user ON 
 class Flow:
     """What happens while a test breaks things; `settle` ends it."""
 
-    def __init__(self, world: World, *, seed: int, repeats: bool = False) -> None:
+    def __init__(self, world: Site, *, seed: int, repeats: bool = False) -> None:
         self.world = world
         ((self.begin,),) = world.sql("SELECT coalesce(max(id), 0) FROM tickets_ticketevent")
         self.mails_before = len(world.mails("accepted"))
@@ -77,7 +77,7 @@ class Flow:
 
 
 @contextmanager
-def flowing(world: World, *, seed: int, repeats: bool = False) -> Iterator[Flow]:
+def flowing(world: Site, *, seed: int, repeats: bool = False) -> Iterator[Flow]:
     """Have traffic; the threads end with the block also when it fails."""
     flow = Flow(world, seed=seed, repeats=repeats)
     flow.start()

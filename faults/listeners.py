@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from faults.world import World
+from faults.site import Site
 
 LONGEST_PAUSE_SECONDS = 0.3
 LOOK_SECONDS = 0.2
@@ -30,7 +30,7 @@ class Applied(NamedTuple):
 class Listener(threading.Thread):
     """Follows the rule of docs/websocket.md: drops what it has, applies what is next, resumes when there is a hole."""
 
-    def __init__(self, world: World, username: str, *, seed: int, token: str | None = None) -> None:
+    def __init__(self, world: Site, username: str, *, seed: int, token: str | None = None) -> None:
         super().__init__(name=f"listener-{username}", daemon=True)
         self.world = world
         self.url = f"ws{world.site.removeprefix('http')}/ws/notifications/"

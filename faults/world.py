@@ -1,14 +1,12 @@
 """All processes of the product, with servers of their own that a fault may break."""
 
 import json
-import ssl
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import psycopg
 import redis
 
@@ -20,39 +18,30 @@ from compose.embedded.processes import kill_group
 from compose.embedded.servers import temporary_folder
 from faults.mail_sink import Script
 from faults.program import Program, until
+from faults.site import Site
 from helpdesk.tickets.announcer import LEADER_LOCK
 
-PASSWORD = "testpass123"
 CUSTOMERS, AGENTS = 4, 2
 USERNAMES = [
     *(f"customer_{number}" for number in range(1, CUSTOMERS + 1)),
     *(f"agent_{number}" for number in range(1, AGENTS + 1)),
 ]
 WORKER_PROCESSES = 2
-CLIENT_SECONDS = 20
 KEY = "a secret of nobody's " * 3
 MANAGE = [sys.executable, "manage.py"]
 CELERY = [sys.executable, "-m", "celery", "--app", "config"]
-OWED = """
-    SELECT (SELECT count(*) FROM tickets_ticketevent WHERE announced_at IS NULL),
-        (SELECT count(*) FROM emails_email WHERE state = 'pending')
-"""
 AnyWorld = TypeVar("AnyWorld", bound="World")
 HAS_LEADER = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
 
 
-class World:
+class World(Site):
     """Made by `running_world`; every program in it works between two tests."""
 
-    site: str
-    tls: ssl.SSLContext | None = None
-    socket_tls: ssl.SSLContext | None = None
-
     def __init__(self, folder: Path, guard: Guard, *, environment: Mapping[str, str]) -> None:
+        super().__init__()
         self.folder = folder
         self.guard = guard
         self.valkey_port, self.mail_port = free_port(), free_port()
-        self.tokens: dict[str, str] = {}
         self.made: list[Program] = []
         self.environment = {
             "DJANGO_SECRET_KEY": KEY,
@@ -83,16 +72,7 @@ class World:
     def mail_command(self) -> list[str]:
         return [sys.executable, "-m", "faults.mail_sink", str(self.mail_port), str(self.folder)]
 
-    @property
-    def verify(self) -> ssl.SSLContext | bool:
-        return self.tls or True
-
     # Whether something works
-
-    def web_answers(self) -> bool:
-        with suppress(httpx.TransportError):
-            return httpx.get(f"{self.site}/livez", verify=self.verify).is_success
-        return False
 
     def valkey_answers(self) -> bool:
         with suppress(redis.RedisError), redis.Redis(LOOPBACK, self.valkey_port, socket_timeout=1) as client:
@@ -104,15 +84,6 @@ class World:
 
     def has_leader(self) -> bool:
         return bool(self.sql(HAS_LEADER, LEADER_LOCK, rows=False))
-
-    def is_settled(self) -> bool:
-        """Tell whether every event is announced and every e-mail has come to its end."""
-        return not any(self.owed())
-
-    def owed(self) -> tuple[int, int]:
-        """Return how many events are to be announced, and e-mails to be sent."""
-        ((events, mails),) = self.sql(OWED)
-        return events, mails
 
     # What a test does to it
 
@@ -142,30 +113,6 @@ class World:
         """Return the messages that the SMTP server has `received` or `accepted`: id, to, at."""
         log = self.folder / f"{kind}.jsonl"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-
-    def token(self, username: str) -> str:
-        """Return an access token of a user's, of one login for the whole suite."""
-        if username not in self.tokens:
-            self.tokens[username] = self.login(username)["access"]
-        return self.tokens[username]
-
-    def login(self, username: str) -> dict[str, str]:
-        body = {"username": username, "password": PASSWORD}
-        answer = httpx.post(f"{self.site}/api/auth/token/", json=body, verify=self.verify)
-        pair: dict[str, str] = answer.raise_for_status().json()
-        return pair
-
-    def client(self, username: str) -> httpx.Client:
-        return httpx.Client(
-            base_url=f"{self.site}/api",
-            headers={"Authorization": f"Bearer {self.token(username)}"},
-            verify=self.verify,
-            timeout=CLIENT_SECONDS,
-        )
-
-    def user_id(self, username: str) -> int:
-        ((number,),) = self.sql("SELECT id FROM users_user WHERE username = %s", username)
-        return int(number)
 
     def calm(self) -> None:
         """Have everything run and work that a test has left otherwise."""

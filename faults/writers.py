@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from faults.world import World
+from faults.site import Site
 
 PAUSE_SECONDS = 0.1
 REPEAT_SECONDS = 0.1
@@ -35,7 +35,7 @@ class Writer(threading.Thread):
     With `repeats`, a request that was not answered, or with 503, is sent again until it is.
     """
 
-    def __init__(self, world: World, number: int, *, seed: int, repeats: bool = False) -> None:
+    def __init__(self, world: Site, number: int, *, seed: int, repeats: bool = False) -> None:
         super().__init__(name=f"writer-{number}", daemon=True)
         self.random = random.Random(f"{seed} {number}")
         self.number = number

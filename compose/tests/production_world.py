@@ -22,12 +22,12 @@ FOR_A_LOAD = {
 }
 
 
-def socket_tls(topology):
+def socket_tls(behind):
     """Return what websockets.sync needs, which reads a connection in one thread and writes it in another: TLS 1.2.
 
     OpenSSL loses what is written while it reads what TLS 1.3 sends after its handshake (python/cpython#143756).
     """
-    context = ssl.create_default_context(cafile=topology.authority)
+    context = ssl.create_default_context(cafile=behind.authority)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -38,7 +38,8 @@ class ProductionWorld(World):
     def __init__(self, folder, guard, *, image):
         self.topology = Topology(image=image, folder=folder / "production", port=free_port())
         self.topology.write_proxy_configuration()
-        self.site = self.topology.url
+        self.site = self.site_url = self.topology.url
+        self.plain_site = f"http://localhost:{self.topology.http_port}"
         super().__init__(
             folder, guard, environment=self.topology.environment({"PATH": os.environ["PATH"]} | FOR_A_LOAD)
         )

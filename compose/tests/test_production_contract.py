@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from faults.program import until
-from faults.world import PASSWORD
+from faults.site import PASSWORD
 
 FAILURES_BEFORE_A_PAUSE = 5
 LIVE_SECONDS = 10
@@ -202,11 +202,9 @@ def test_an_agent_logs_in_to_the_admin_with_cookies_for_https_alone(anybody):
 
 
 def test_plain_http_leads_to_https(production):
-    port = production.topology.http_port
+    response = httpx.get(f"{production.plain_site}/api/docs/?x=1")
 
-    response = httpx.get(f"http://localhost:{port}/api/docs/?x=1")
-
-    assert (response.status_code, response.headers["Location"]) == (308, f"{production.site}/api/docs/?x=1")
+    assert (response.status_code, response.headers["Location"]) == (308, f"{production.site_url}/api/docs/?x=1")
 
 
 def test_an_error_is_a_problem_document_without_a_word_on_the_inside(customer):

@@ -8,7 +8,7 @@ import pytest
 from faults.listeners import Listener
 from faults.program import until
 from faults.settings import WEBSOCKET_HEARTBEAT
-from faults.world import PASSWORD
+from faults.site import PASSWORD
 
 from .conftest import SEED
 
