@@ -25,7 +25,7 @@ export FUZZ_EXAMPLES
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up production test check format manage shell backup backups restore reset bench fuzz faults locks audit
+.PHONY: help up production test check format manage shell backup backups restore reset bench fuzz faults containers locks audit
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -73,6 +73,11 @@ fuzz: $(READY) ## Send generated requests to the whole API (FUZZ_EXAMPLES=300 fo
 faults: $(READY) ## Break a stack of its own in every way that it should survive (FAULT_SECONDS=20 FAULT_SEED=1 FAULTS_MUTATION=no_lease)
 	@FAULT_SECONDS=$(FAULT_SECONDS) FAULT_SEED=$(FAULT_SEED) FAULTS_MUTATION=$(FAULTS_MUTATION) \
 		$(STACK) run -- $(IN_VENV) -m pytest faults -n auto --maxprocesses 4 --timeout 600 --verbose $(ARGS)
+
+containers: $(READY) $(CONTAINER_TOOLS) ## Build the stacks of the compose files in real containers, try them, take them down (needs a Docker engine)
+	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers: no container was tried."; exit 1; }
+	@$(STACK) run -- $(IN_VENV) -m pytest --containers -m "" -p no:randomly --timeout 1800 --verbose \
+		compose/tests/test_production_contract.py compose/tests/test_containers.py compose/tests/test_local_containers.py $(ARGS)
 
 locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
 	@for name in base local production containers node audit; do \

@@ -41,7 +41,7 @@ def specification_faults(path: Path) -> Iterator[str]:
 
 
 def tool_faults(path: Path) -> Iterator[str]:
-    tool = next((tool for tool in TOOLS if _works(tool)), None)
+    tool = compose_tool()
     if tool is None:
         return
     ended = subprocess.run(
@@ -49,6 +49,11 @@ def tool_faults(path: Path) -> Iterator[str]:
     )
     if ended.returncode != 0:
         yield f"{path.name}: {ended.stdout}{ended.stderr}"
+
+
+def compose_tool() -> list[str] | None:
+    """Return the start of a command line of Docker Compose, of version 2 or 1; None where neither is installed."""
+    return next((tool for tool in TOOLS if _works(tool)), None)
 
 
 def _works(tool: list[str]) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from compose.embedded.image import make_image
+from compose.tests.containers import LocalContainers, ProductionContainers, running
 from compose.tests.production_world import ProductionWorld
 from faults.world import running_world
 
@@ -29,10 +30,24 @@ def production_image(tmp_path_factory):
     return image
 
 
+def pytest_addoption(parser):
+    parser.addoption("--containers", action="store_true", help="run production in real containers (make containers)")
+
+
 @pytest.fixture(scope="session")
-def lasting_production(production_image):
-    with running_world(partial(ProductionWorld, image=production_image)) as world:
+def lasting_production(request, tmp_path_factory):
+    if request.config.getoption("containers"):
+        stack = running(ProductionContainers(tmp_path_factory.mktemp("production")))
+    else:
+        stack = running_world(partial(ProductionWorld, image=request.getfixturevalue("production_image")))
+    with stack as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def local_containers(tmp_path_factory):
+    with running(LocalContainers(tmp_path_factory.mktemp("local"))) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""A developer's stack in real containers: docker-compose.local.yml."""
+
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from faults.flow import flowing
+from faults.history import History
+from faults.program import until
+
+pytestmark = pytest.mark.containers
+
+SEED = 1
+DELIVERED_SECONDS = 120
+
+
+@pytest.fixture
+def local(local_containers):
+    local_containers.calm()
+    return local_containers
+
+
+def test_its_pages_answer(local):
+    pages = [
+        f"{local.site}/",
+        f"{local.site}/api/docs/",
+        f"{local.site}/api/schema/",
+        f"{local.site}/admin/login/",
+        f"http://localhost:{local.flower_port}/",
+        f"http://localhost:{local.mail_port}/",
+    ]
+
+    assert {page: httpx.get(page).status_code for page in pages} == dict.fromkeys(pages, 200)
+
+
+@pytest.mark.parametrize("service", ["django", "celeryworker", "celerybeat", "announcer", "redis", "postgres"])
+def test_a_restart_of_each_container_loses_nothing(local, service):
+    with flowing(local, seed=SEED, repeats=True) as flow:
+        local.compose("restart", "--timeout=60", service)
+        local.wait_until_healthy(service)
+        flow.wait_for_writes(3)
+
+        flow.settle(seconds=DELIVERED_SECONDS)
+        History(flow).check()
+
+
+def title_of_the_schema(stack):
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{stack.site}/api/schema/", headers={"Accept": "application/json"}).json()["info"]["title"]
+    return None
+
+
+def test_a_changed_source_is_loaded(local):
+    with (local.folder / "config" / "settings" / "local.py").open("a") as file:
+        file.write('SPECTACULAR_SETTINGS["TITLE"] = "Changed"\n')
+
+    until(lambda: title_of_the_schema(local) == "Changed", what="the new title is shown")
