@@ -9,6 +9,7 @@ import ssl
 import subprocess
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import httpx
 from psycopg import sql
@@ -205,7 +206,7 @@ class LocalContainers(ComposeStack):
         self.make_users("django")
 
 
-class Pairs(list):
+class Pairs(list[tuple[str, Any]]):
     """The members of a JSON object in their order, of which several may have one name."""
 
 
