@@ -13,11 +13,13 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from asgiref.typing import HTTPScope
 from twisted.internet import defer
+from twisted.web.http import RESPONSES
 
 Event = dict[str, Any]
 
@@ -33,6 +35,8 @@ REFUSAL: list[Event] = [
     },
     {"type": "http.response.body", "body": b""},
 ]
+# Twisted knows the status codes of 1999, and calls the others "Unknown Status".
+RESPONSES.update({status.value: status.phrase.encode() for status in HTTPStatus if status not in RESPONSES})
 
 
 class HTTPThreads:

@@ -1,11 +1,13 @@
 """What no test client can send: malformed and oversized HTTP, over a socket, to the server that `make up` runs."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from contextlib import closing
+from uuid import uuid4
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
@@ -59,6 +61,7 @@ def port():
         "DJANGO_SETTINGS_MODULE": "config.settings.local",
         "DJANGO_DEBUG": "false",
         "THROTTLE_ANON_RATE": "",
+        "THROTTLE_MAIL_RATE": "1/hour",
     }
     command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(number), "config.asgi:application"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as server:
@@ -129,3 +132,14 @@ def test_a_database_that_is_away_is_a_503_to_whoever_needs_it(port):
 
 def test_the_schema_needs_no_database(port):
     assert answer_to(port, b"GET /api/schema/ HTTP/1.1\r\n" + HOST + b"\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_status_codes_younger_than_http_1_1_have_their_reason_phrase(port):
+    body = json.dumps({"email": f"{uuid4().hex}@example.com"}).encode()
+    request = LOGIN.replace(b"/api/auth/token/", b"/api/auth/password/reset/") + b"Content-Length: %d\r\n\r\n" % len(
+        body
+    )
+
+    _unavailable, refused = (answer_to(port, request + body) for _ in range(2))
+
+    assert refused.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
