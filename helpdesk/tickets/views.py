@@ -133,7 +133,7 @@ class TicketViewSet(CachedListViewSet):
 
     @extend_schema(responses={201: TicketDetailSerializer})
     def create(self, request: Request) -> Response:
-        """Open a ticket of one's own."""
+        """Open a ticket of one's own. Customers may do so a number of times an hour."""
         ticket = actions.create_ticket(self.origin, **self.valid_input())
         row = vars(ticket) | columns_of(self.origin.actor, "created_by") | {"assigned_to__id": None}
         return Response(ticket_detail(row, comments=()), status=status.HTTP_201_CREATED)
@@ -220,7 +220,7 @@ class CommentViewSet(CachedListViewSet):
 
     @extend_schema(responses={201: CommentSerializer})
     def create(self, request: Request) -> Response:
-        """Comment on a ticket that the caller may see."""
+        """Comment on a ticket that the caller may see. Customers may do so a number of times an hour."""
         ticket_id, content = self.valid_input().values()
         try:
             comment = actions.add_comment(self.origin, ticket_id, content=content)
