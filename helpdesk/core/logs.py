@@ -6,6 +6,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from helpdesk.core.request_id import request_id
 
@@ -33,6 +34,8 @@ SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 REDACTED = "REDACTED"
+# Those of ASCII but the tab, those of ISO 8859, and Unicode's line and paragraph separators.
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 ROLES = {
     "web_server.py": "web",
@@ -64,14 +67,25 @@ class JSONFormatter(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return without_secrets(json.dumps(line, default=str))
+        return without_secrets(escape_controls(json.dumps(line, default=str)))
 
 
 class LineFormatter(logging.Formatter):
-    """A line to be read."""
+    """A line to be read; only a trace has lines of its own below it."""
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's own name
+        return escape_controls(super().formatMessage(record))
+
+    def formatException(self, exc_info: Any) -> str:  # noqa: N802 -- likewise
+        return "\n".join(map(escape_controls, super().formatException(exc_info).split("\n")))
+
+
+def escape_controls(text: str) -> str:
+    r"""Return a text whose control characters and line breaks are written as in JSON: ESC as \u001b."""
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def without_secrets(text: str) -> str:

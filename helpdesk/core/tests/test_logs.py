@@ -144,6 +144,23 @@ def test_secrets_are_in_no_line(text, expected):
     assert LineFormatter("{message}", style="{").format(record(text)) == expected
 
 
+CONTROLS = "".join(map(chr, [*range(9), *range(10, 32), *range(127, 160), 0x2028, 0x2029]))
+
+
+@pytest.mark.parametrize("formatter", [JSONFormatter(), LineFormatter("{levelname} {message}", style="{")])
+def test_no_control_character_of_a_message_is_in_its_line(formatter):
+    text = formatter.format(record("%s", f"a{CONTROLS}b"))
+
+    assert not set(CONTROLS) & set(text)
+    assert r"\u001b" in text
+
+
+def test_only_a_trace_has_lines_of_its_own():
+    text = LineFormatter("{message}", style="{").format(record("a\nINFO b", error=ValueError("c\x1b[2J")))
+
+    assert text.splitlines() == [r"a\u000aINFO b", r"ValueError: c\u001b[2J"]
+
+
 @pytest.mark.parametrize(
     ("command", "role"),
     [
