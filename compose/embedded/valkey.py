@@ -25,13 +25,14 @@ START_ATTEMPTS = 3
 START_SECONDS = 20
 NO_RETRY = Retry(NoBackoff(), 0)
 STOP_STEPS = [(signal.SIGTERM, 1.0)]
-# Only keys that expire, which is the cache, may be evicted; the broker's have no expiry.
+# Only what expires may be evicted, the longest unused first: pages before limits. The broker's keys have no expiry.
 SETTINGS = {
     "bind": LOOPBACK,
     "daemonize": "no",
     "loglevel": "warning",
     "maxmemory": "256mb",
-    "maxmemory-policy": "volatile-ttl",
+    "maxmemory-policy": "volatile-lru",
+    "maxmemory-samples": "10",
     "stop-writes-on-bgsave-error": "no",
 }
 

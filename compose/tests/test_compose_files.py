@@ -1,6 +1,7 @@
 """Every command, variable, port, volume, file and address that the compose files name exists."""
 
 import re
+import shlex
 
 import pytest
 from django.core.management import get_commands
@@ -269,11 +270,18 @@ def test_a_file_that_breaks_the_specification_is_refused(path, tmp_path):
     assert "start_perod" in fault
 
 
-def test_redis_evicts_the_cache_alone_in_both_stacks():
+def test_redis_evicts_what_is_not_in_use_and_keeps_nothing_on_disk_in_both_stacks():
     commands = {stack["services"]["redis"]["command"] for stack in STACKS.values()}
 
     assert len(commands) == 1
-    assert "--maxmemory-policy volatile-ttl" in commands.pop()
+    options = shlex.split(commands.pop())[1:]
+    assert dict(zip(options[::2], options[1::2], strict=True)) == {
+        "--maxmemory": "256mb",
+        "--maxmemory-policy": "volatile-lru",
+        "--maxmemory-samples": "10",
+        "--save": "",
+    }
+    assert not any("volumes" in stack["services"]["redis"] for stack in STACKS.values())
 
 
 def test_the_variables_of_the_compose_files_and_the_scripts_are_documented_with_their_defaults():

@@ -5,11 +5,11 @@ import redis
 from compose.embedded.valkey import NO_RETRY, running_valkey
 
 
-def test_it_evicts_only_what_expires(folder, guard):
+def test_it_evicts_only_what_expires_and_is_not_in_use(folder, guard):
     with running_valkey(folder, guard=guard, throwaway=True) as server, redis.Redis.from_url(server.url) as client:
-        policy = client.config_get("maxmemory-policy")
+        policy = client.config_get("maxmemory-policy", "maxmemory-samples")
 
-    assert policy == {"maxmemory-policy": "volatile-ttl"}
+    assert policy == {"maxmemory-policy": "volatile-lru", "maxmemory-samples": "10"}
 
 
 def test_it_listens_on_the_loopback_interface_and_asks_for_a_password(folder, guard):
