@@ -45,7 +45,7 @@ class Site:
 class Row:
     """A line of the table; its budget is CPU milliseconds on Daphne and on Granian.
 
-    One that is never cached has a finite number of requests, each sent once after a write has outdated all lists.
+    One that is never cached has a finite number of requests, each sent once after a write has invalidated all lists.
     """
 
     key: str

@@ -6,6 +6,8 @@ from django.test import TestCase
 from rest_framework.test import APIClient
 
 from helpdesk.core.redis import circuit
+from helpdesk.core.tests.valkey import Valkey
+from helpdesk.core.throttles import limiter
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.authentication import SessionToken
 from helpdesk.users.tests.factories import UserFactory
@@ -62,3 +64,23 @@ def superuser(db):
 @pytest.fixture
 def ticket(customer):
     return TicketFactory(created_by=customer)
+
+
+@pytest.fixture
+def valkey(tmp_path, settings):
+    """Return a function that starts a Valkey with options, as the one that cache and limits use; it may be killed."""
+    servers = []
+
+    def start(*options):
+        server = Valkey(tmp_path, *options)
+        servers.append(server)
+        server.start()
+        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": server.url}}
+        settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url
+        limiter.cache_clear()
+        return server
+
+    yield start
+    limiter.cache_clear()
+    for server in servers:
+        server.kill()

@@ -107,6 +107,8 @@ CACHES = {
         "OPTIONS": {
             "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
             "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "REDIS_CLIENT_CLASS": "helpdesk.core.redis.Client",
+            "CONNECTION_POOL_CLASS": "helpdesk.core.redis.ConnectionPool",
         },
     },
 }
@@ -185,6 +187,7 @@ CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
 LIST_CACHE_LIFETIME = timedelta(minutes=5)
+LIST_CACHE_BYTES = env.int("LIST_CACHE_MEGABYTES", default=128) * 1024 * 1024
 
 # Metrics
 METRICS_INTERVAL = timedelta(seconds=5)

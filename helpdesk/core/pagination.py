@@ -11,6 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
+from helpdesk.core.json import dumps
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView
 
@@ -47,8 +49,15 @@ class NumberedPages(PageNumberPagination):
         return max(1, -(-self.count // self.page_size))
 
     def asked_number(self) -> int:
-        text = self.request.query_params.get(self.page_query_param, "1")
-        if not PAGE_NUMBER.fullmatch(text) or not 1 <= int(text) <= self.last_number:
+        number = self.number_in(self.request)
+        if number > self.last_number:
+            raise NotFound(_("Invalid page."))
+        return number
+
+    def number_in(self, request: Request) -> int:
+        """Return the number of the page that a request asks for; raises NotFound for what is no number from 1."""
+        text = request.query_params.get(self.page_query_param, "1")
+        if not PAGE_NUMBER.fullmatch(text) or int(text) == 0:
             raise NotFound(_("Invalid page."))
         return int(text)
 
@@ -64,12 +73,19 @@ class NumberedPages(PageNumberPagination):
 
     def envelope(self, results: list[Any]) -> dict[str, Any]:
         self.count = self.count_with(len(results))
+        return self.links() | {"results": results}
+
+    def links(self) -> dict[str, Any]:
         return {
             "count": self.count,
             "next": self.link_to(self.number + 1),
             "previous": self.link_to(self.number - 1),
-            "results": results,
         }
+
+    def document(self, request: Request, *, count: int, results: bytes) -> bytes:
+        """Return the asked page as JSON, with links as the request spells its address, around JSON results."""
+        self.request, self.count, self.number = request, count, self.number_in(request)
+        return dumps(self.links())[:-1] + b',"results":' + results + b"}"
 
     def get_paginated_response(self, data: list[Any]) -> Response:
         return Response(self.envelope(data))

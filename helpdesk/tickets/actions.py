@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from helpdesk.tickets import search
-from helpdesk.tickets.list_cache import outdate_lists_with_tickets_of
+from helpdesk.tickets.list_cache import invalidate_lists_with_tickets_of
 from helpdesk.tickets.models import BELL, Comment, EventKind, EventSource, Priority, Ticket, TicketEvent
 from helpdesk.users.models import User
 
@@ -164,16 +164,16 @@ def event(
 
 
 def record(ticket: Ticket, *events: TicketEvent) -> None:
-    """Write the events into the ledger; after the commit they are announced, and lists with the ticket outdated."""
+    """Write the events into the ledger; after the commit they are announced, and lists with the ticket invalidated."""
     TicketEvent.objects.bulk_create(events)
-    ring_bell()
-    outdate_lists_with_tickets_of(ticket.created_by_id)
+    notify_announcer()
+    invalidate_lists_with_tickets_of(ticket.created_by_id)
 
 
-def ring_bell() -> None:
-    """Wake the announcer when the transaction commits."""
+def notify_announcer(scope: str = "") -> None:
+    """Wake the announcer when the transaction commits, to invalidate a scope of cached lists if there is one."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [BELL])
+        cursor.execute("SELECT pg_notify(%s, %s)", [BELL, scope])
 
 
 def touch(ticket: Ticket, *, at: datetime, fields: Iterable[str]) -> None:

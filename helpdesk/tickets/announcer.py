@@ -1,12 +1,13 @@
 """Announces every committed event once, in order, to the apps that listen.
 
-A request only commits its events and rings a bell in PostgreSQL; it never waits for those who want to know. One
-process at a time, the holder of an advisory lock, takes the events that are not announced yet. A bell that is not
-heard costs a second, the time between two looks.
+A request only commits its events and notifies the announcer through PostgreSQL; it never waits for the apps that listen.
+One process at a time, the holder of an advisory lock, takes the events that are not announced yet. A lost notification
+costs a second, the time between two looks.
 """
 
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -14,8 +15,8 @@ from django.utils import timezone
 
 from helpdesk.core.metrics import Count
 from helpdesk.core.redis import RedisError
-from helpdesk.core.versioned_cache import outdate
-from helpdesk.tickets.list_cache import PEOPLE, scopes_with_tickets_of
+from helpdesk.core.versioned_cache import invalidate
+from helpdesk.tickets.list_cache import USERS, scopes_with_tickets_of
 from helpdesk.tickets.models import BELL, Ticket, TicketEvent, TicketEventQuerySet
 from helpdesk.tickets.signals import ticket_events_announced
 
@@ -36,8 +37,7 @@ class Announcer:
     def __init__(self) -> None:
         # A threading.Event would wait for its own lock when a signal's handler sets it while it is waited for.
         self.is_stopped = False
-        # Writes that nobody announced may have met a Redis that did not answer, and left old pages there.
-        self.scopes_to_outdate = {PEOPLE}
+        self.scopes_to_invalidate: set[str] = set()
         self.failed: set[int] = set()
         self.retry_at = 0.0
 
@@ -59,10 +59,12 @@ class Announcer:
         if not becomes_leader():
             return
         logger.info("Announcing events")
+        # What was written while nobody listened may have met a Redis that did not answer, and left old pages there.
+        self.scopes_to_invalidate.add(USERS)
         while not self.is_stopped:
             self.announce_all()
-            self.outdate_lists()
-            wait_for_bell()
+            self.invalidate_lists()
+            self.scopes_to_invalidate |= wait_for_notifications()
 
     def announce_all(self) -> None:
         """Announce what is there; what a receiver fails on is tried again every RETRY_SECONDS, and holds nothing up."""
@@ -74,21 +76,18 @@ class Announcer:
             last_id = events[-1].pk
             if not announce_together(events):
                 self.failed |= {event.pk for event in events if not announce_together([event])}
-            self.scopes_to_outdate |= scopes_of(events)
+            self.scopes_to_invalidate |= scopes_of(events)
 
     def unannounced(self) -> TicketEventQuerySet:
         return TicketEvent.objects.unannounced().exclude(pk__in=self.failed)
 
-    def outdate_lists(self) -> None:
-        """Outdate what the writers have outdated themselves, if Redis answered them."""
-        if not self.scopes_to_outdate:
+    def invalidate_lists(self) -> None:
+        """Invalidate what the writers have invalidated themselves, if Redis answered them; if it does not, later."""
+        if not self.scopes_to_invalidate:
             return
-        try:
-            outdate(*self.scopes_to_outdate)
-        except RedisError as error:
-            logger.warning("Redis does not answer: the lists are outdated later (%s)", error)
-        else:
-            self.scopes_to_outdate = set()
+        with suppress(RedisError):
+            invalidate(*self.scopes_to_invalidate)
+            self.scopes_to_invalidate.clear()
 
 
 def becomes_leader() -> bool:
@@ -101,11 +100,11 @@ def becomes_leader() -> bool:
     return is_leader
 
 
-def wait_for_bell() -> None:
-    """Return when somebody has committed an event, or a second has passed."""
+def wait_for_notifications() -> set[str]:
+    """Return, as soon as somebody has committed or a second has passed, the scopes that were notified of."""
     with connection.wrap_database_errors:
-        for _bell in connection.connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-            return
+        found = connection.connection.notifies(timeout=POLL_SECONDS, stop_after=1)
+        return {notification.payload for notification in found} - {""}
 
 
 def announce_together(events: list[TicketEvent]) -> bool:
@@ -127,10 +126,10 @@ def announce_together(events: list[TicketEvent]) -> bool:
 
 
 def scopes_of(events: list[TicketEvent]) -> set[str]:
-    """Return the scopes of the lists that show the events' tickets; of those that are deleted, all lists."""
+    """Return the scopes of the lists that show the events' tickets; for deleted ones, that of all lists."""
     creators = dict(
         Ticket.objects.filter(pk__in={event.ticket_id for event in events}).values_list("pk", "created_by_id")
     )
     if any(event.ticket_id not in creators for event in events):
-        return {PEOPLE}
+        return {USERS}
     return {scope for creator_id in creators.values() for scope in scopes_with_tickets_of(creator_id)}

@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django_filters.utils import translate_validation
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -18,12 +19,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
+from helpdesk.core.fields import Filters
 from helpdesk.core.json import dumps
 from helpdesk.core.pagination import NumberedPages
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
-from helpdesk.tickets.list_cache import cached_count, cached_page
+from helpdesk.tickets.list_cache import cache_key, get_or_compute_count, get_or_compute_page
 from helpdesk.tickets.models import Comment, EventSource, Mute, Ticket, TicketEvent
 from helpdesk.tickets.permissions import OnlyAgentsChangeTickets
 from helpdesk.tickets.preferences import preferences_of, set_preferences
@@ -61,8 +63,10 @@ def columns_of(user: User, relation: str) -> dict[str, Any]:
 class CountedOncePages(NumberedPages):
     """Counts a filtered list once for all of its pages and orders."""
 
+    count_key: str
+
     def count_of(self, queryset: QuerySet[Any]) -> int:
-        return cached_count(self.request, queryset.count, but=frozenset({"page", "ordering"}))
+        return get_or_compute_count(current_user(self.request), self.count_key, queryset.count)
 
 
 class CachedListViewSet(viewsets.GenericViewSet[Model]):
@@ -71,6 +75,7 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
     pagination_class = CountedOncePages
     lookup_value_regex = "[0-9]{1,18}"
     creation_throttle: type[BaseThrottle]
+    filterset_class: type[Filters]
     columns: list[str]
     item: Callable[[Row], dict[str, Any]]
 
@@ -79,20 +84,32 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         return [*throttles, self.creation_throttle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> HttpResponse:
+        filters, pages = self.validated_filters(), self.pagination_class()
+        values = filters.form.cleaned_data if filters else {}
+        pages.count_key = cache_key(self.basename, {**values, "ordering": None})
+        key = cache_key(self.basename, {**values, "page": pages.number_in(request)})
+        page = get_or_compute_page(current_user(request), key, lambda: self.page(pages, filters))
+        count, results = page.split(b"\n", 1)
         return HttpResponse(
-            cached_page(request, self.page),
+            pages.document(request, count=int(count), results=results),
             content_type="application/json",
             headers={"Cache-Control": "private, no-cache"},
         )
 
-    def page(self) -> bytes:
-        pages = self.pagination_class()
-        rows = pages.paginate_queryset(self.filter_queryset(self.get_queryset()), self.request)
-        return dumps(pages.envelope([self.item(row) for row in rows.values(*self.columns)]))
+    def page(self, pages: CountedOncePages, filters: Filters | None) -> bytes:
+        """Return the list's count on one line, and the asked page's items as JSON on the next."""
+        rows = pages.paginate_queryset(filters.qs if filters else self.get_queryset(), self.request)
+        items = [self.item(row) for row in rows.values(*self.columns)]
+        return b"%d\n%b" % (pages.envelope(items)["count"], dumps(items))
 
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow the list; one that only turns its pages is spared the cost of reading the filters."""
-        return super().filter_queryset(queryset) if self.request.query_params.keys() - {"page"} else queryset
+    def validated_filters(self) -> Filters | None:
+        """Return the filters of the request, None without any: to read them has a cost. Raises ValidationError."""
+        if self.filterset_class.base_filters.keys().isdisjoint(self.request.query_params):
+            return None
+        filters = self.filterset_class(self.request.query_params, self.get_queryset(), request=self.request)
+        if not filters.is_valid():
+            raise translate_validation(filters.errors)
+        return filters
 
     def row_or_404(self, queryset: QuerySet[Any], *columns: str) -> Row:
         return cast("Row", get_object_or_404(queryset.values(*columns), pk=self.kwargs["pk"]))

@@ -47,7 +47,7 @@ class TokenPair(TypedDict):
 def add_user(user: User, *, by: User) -> None:
     """Save a new user."""
     user.save(force_insert=True)
-    user_changed.send(User, user=user, by=by)
+    user_changed.send(User, user=user, by=by, changed=frozenset())
 
 
 def update_user(user_id: int, *, changes: Mapping[str, Any], by: User, kept_session: str = "") -> User:
@@ -78,7 +78,7 @@ def write_changes(user_id: int, *, changes: Mapping[str, Any], by: User, kept_se
         AddressChange.objects.filter(user=user).delete()
     if "email" in changed:
         end_sessions(user, kept=kept_session)
-    user_changed.send(User, user=user, by=by)
+    user_changed.send(User, user=user, by=by, changed=frozenset(changed))
     return user
 
 

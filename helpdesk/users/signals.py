@@ -12,7 +12,8 @@ password_reset_requested = Signal()
 """Sent inside a transaction with `email`, an address that perhaps nobody has, and `language`."""
 
 user_changed = Signal()
-"""Sent inside the transaction that saved a user, with `user` and `by`, who did it."""
+"""Sent inside the transaction that saved a user, with `user`, `by`, who did it, and `changed`, the names of the fields that
+have other values now; none for a new user."""
 
 tokens_revoked = Signal()
 """Sent inside the transaction that ended some or all tokens of a user, with `user_id`: a new password, a logout."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from helpdesk.core.redis import circuit
+from helpdesk.core.redis import RECOVERY_SECONDS, circuit
 from helpdesk.core.throttles import limiter
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
@@ -77,3 +77,46 @@ def test_a_redis_that_hangs_is_waited_for_once_in_a_while_only(api, customer, hu
     monkeypatch.setattr(time, "monotonic", lambda: after_the_pause)
     assert alice.get("/api/tickets/").status_code == 200
     assert times_asked(hung_redis) == 1
+
+
+def messages(caplog):
+    return [record.getMessage() for record in caplog.records if record.name.startswith("helpdesk.core.")]
+
+
+def test_an_outage_is_one_line_without_what_was_asked_for(api, agent, redis_down, caplog, monkeypatch):
+    clock = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    client = api(agent)
+    for _ in range(3):
+        client.get("/api/tickets/?search=secret")
+        clock += 2
+
+    (line,) = messages(caplog)
+    assert line.startswith("Redis fails, and the work goes on without it: ")
+    assert "secret" not in caplog.text
+
+
+def test_the_end_of_an_outage_is_one_line(api, agent, valkey, caplog, monkeypatch):
+    clock = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    client, server = api(agent), valkey()
+    server.kill()
+    client.get("/api/tickets/")
+    server.start()
+    for _ in range(4):
+        clock += RECOVERY_SECONDS / 2
+        client.get("/api/tickets/")
+
+    assert messages(caplog)[1:] == ["Redis answers again"]
+
+
+def test_a_redis_that_takes_nothing_is_one_line_of_readable_characters(api, agent, valkey, caplog):
+    client, server = api(agent), valkey()
+    server.client.config_set("maxmemory", 1)
+
+    statuses = {client.get("/api/tickets/").status_code for _ in range(3)}
+
+    (line,) = messages(caplog)
+    assert statuses == {200}
+    assert line.isprintable()
+    assert "maxmemory" in line

@@ -333,6 +333,7 @@ def test_the_doctor_works_without_any_server():
         check=False,
     )
 
-    assert (ended.returncode, ended.stderr) == (1, "")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "Redis fails" in ended.stderr
     assert "postgresql_answers                       no                NOT OK\n" in ended.stdout
     assert ended.stdout.endswith("\n\nThe helpdesk is unavailable.\n")

@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 
 from compose.embedded.options import ROOT
 from helpdesk.notifications.asyncapi import FROM_SERVER
-from helpdesk.tickets.actions import ring_bell
+from helpdesk.tickets.actions import notify_announcer
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.users.actions import issue_tokens
 
@@ -111,7 +111,7 @@ def announcing(transactional_db):
     thread.start()
     yield announcer
     announcer.stop()
-    ring_bell()
+    notify_announcer()
     thread.join(PATIENCE)
 
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from helpdesk.tickets.demo import rows
 from helpdesk.tickets.demo.batches import Batch
 from helpdesk.tickets.demo.sessions import sessions
-from helpdesk.tickets.list_cache import outdate_lists_naming_people
+from helpdesk.tickets.list_cache import invalidate_all_lists
 
 TABLES = "tickets_ticket, tickets_comment, tickets_ticketevent, tickets_searchdocument, tickets_searchword"
 # What one session of PostgreSQL vacuums while another one does the next.
@@ -51,7 +51,7 @@ def reserve_ids(table: str, *, count: int) -> list[int]:
 
 @transaction.atomic
 def load(batch: Batch) -> Batch:
-    """Write a batch, all of it or nothing, and outdate the cached lists."""
+    """Write a batch, all of it or nothing, and invalidate the cached lists."""
     with connection.cursor() as cursor:
         cursor.execute(SETTINGS)
     with trusted_keys(batch.people):
@@ -59,7 +59,7 @@ def load(batch: Batch) -> Batch:
         copy(f"tickets_comment ({rows.COMMENT_COLUMNS})", batch.comments)
         copy(f"tickets_ticketevent ({rows.EVENT_COLUMNS})", batch.events)
         copy(f"tickets_searchdocument ({rows.DOCUMENT_COLUMNS})", batch.documents)
-    outdate_lists_naming_people()
+    invalidate_all_lists()
     return batch
 
 
@@ -86,7 +86,7 @@ def empty_tables() -> None:
     with connection.cursor() as cursor:
         cursor.execute(SETTINGS)
         cursor.execute(f"TRUNCATE {TABLES} CASCADE")
-    outdate_lists_naming_people()
+    invalidate_all_lists()
 
 
 def settle_tables() -> None:

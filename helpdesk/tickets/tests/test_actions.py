@@ -139,7 +139,7 @@ def test_a_write_that_fails_late_leaves_nothing(origin, ticket, monkeypatch, wri
     def fail(*args):
         raise RuntimeError
 
-    monkeypatch.setattr(actions, "outdate_lists_with_tickets_of", fail)
+    monkeypatch.setattr(actions, "invalidate_lists_with_tickets_of", fail)
     before = snapshot()
 
     with pytest.raises(RuntimeError):

@@ -115,7 +115,7 @@ def test_a_change_takes_the_lock(desk, ticket):
     assert any("FOR NO KEY UPDATE" in query["sql"] for query in queries)
 
 
-def test_a_change_outdates_the_cached_lists(desk, api, customer, ticket, django_capture_on_commit_callbacks):
+def test_a_change_invalidates_the_cached_lists(desk, api, customer, ticket, django_capture_on_commit_callbacks):
     api(customer).get("/api/tickets/")
 
     with django_capture_on_commit_callbacks(execute=True):

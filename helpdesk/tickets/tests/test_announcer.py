@@ -7,15 +7,17 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from django.db import connection
+from django_redis import get_redis_connection
 
-from helpdesk.core.redis import RedisError
+from helpdesk.core.redis import RedisError, circuit
 from helpdesk.tickets import actions, announcer
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer, becomes_leader
-from helpdesk.tickets.list_cache import AGENTS, PEOPLE
+from helpdesk.tickets.list_cache import AGENTS
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.tickets.signals import ticket_events_announced
 from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.users.actions import update_profile
 
 
 @contextmanager
@@ -93,25 +95,25 @@ def test_what_a_receiver_wrote_is_rolled_back_with_a_failed_announcement(ticket)
 
 
 @pytest.mark.django_db
-def test_lists_are_outdated_again_when_redis_is_back(ticket, monkeypatch):
-    outdated, redis_is_down = [], True
+def test_lists_are_invalidated_when_redis_is_back(ticket, monkeypatch):
+    invalidated, redis_is_down = [], True
 
-    def outdate(*scopes):
+    def invalidate(*scopes):
         if redis_is_down:
             raise RedisError
-        outdated.append(set(scopes))
+        invalidated.append(set(scopes))
 
-    monkeypatch.setattr(announcer, "outdate", outdate)
+    monkeypatch.setattr(announcer, "invalidate", invalidate)
     worker = Announcer()
     comment_on(ticket)
     worker.announce_all()
-    worker.outdate_lists()
+    worker.invalidate_lists()
     redis_is_down = False
 
-    worker.outdate_lists()
-    worker.outdate_lists()
+    worker.invalidate_lists()
+    worker.invalidate_lists()
 
-    assert outdated == [{PEOPLE, AGENTS, f"tickets:customer:{ticket.created_by_id}"}]
+    assert invalidated == [{AGENTS, f"tickets:customer:{ticket.created_by_id}"}]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -126,14 +128,21 @@ def test_of_two_announcers_one_leads():
     connection.close()
 
 
-@pytest.fixture
-def running_announcer():
-    worker = Announcer()
+@contextmanager
+def running(worker):
     thread = threading.Thread(target=worker.run)
     thread.start()
-    yield worker
-    worker.stop()
-    thread.join(timeout=10)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join(timeout=10)
+
+
+@pytest.fixture
+def running_announcer():
+    with running(Announcer()) as worker:
+        yield worker
 
 
 def kill_idle_announcer():
@@ -169,3 +178,67 @@ def test_a_commit_wakes_the_announcer_also_after_its_connection_was_killed(custo
         comment_on(ticket)
 
         assert announced.wait(timeout=10)
+
+
+def creator_names(api, user):
+    return [item["created_by"]["name"] for item in api(user).get("/api/tickets/").json()["results"]]
+
+
+def rename_while_hung(server, api, user):
+    server.hang()
+    # From now on nobody in this process asks: no command waits in a buffer for the server to go on.
+    api(user).get("/api/tickets/")
+    update_profile(user, changes={"name": "Alice Cooper"})
+    server.go_on()
+    circuit.close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "in vain"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rename_while_redis_hangs_shows_when_it_is_back(api, agent, ticket, valkey):
+    server = valkey()
+    with running(Announcer()):
+        wait_until(lambda: server.client.exists("helpdesk:version:users"))  # it leads
+        creator_names(api, agent)
+
+        rename_while_hung(server, api, ticket.created_by)
+
+        wait_until(lambda: creator_names(api, agent) == ["Alice Cooper"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rename_that_no_announcer_was_notified_of_shows_once_one_leads(api, agent, ticket, valkey):
+    server = valkey()
+    creator_names(api, agent)
+    rename_while_hung(server, api, ticket.created_by)
+    assert creator_names(api, agent) != ["Alice Cooper"]
+
+    with running(Announcer()):
+        wait_until(lambda: creator_names(api, agent) == ["Alice Cooper"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_lists_are_invalidated_when_the_announcer_listens_again(running_announcer):
+    client = get_redis_connection()
+    wait_until(lambda: client.exists("helpdesk:version:users"))
+    version = client.get("helpdesk:version:users")
+
+    kill_idle_announcer()
+
+    wait_until(lambda: client.get("helpdesk:version:users") != version)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_notifications_that_come_together_are_all_read():
+    assert becomes_leader()
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        other.execute("SELECT pg_notify('ticket_events', scope) FROM unnest(ARRAY['', 'a', 'b']) AS scope")
+
+    assert announcer.wait_for_notifications() == {"a", "b"}
+
+    connection.close()

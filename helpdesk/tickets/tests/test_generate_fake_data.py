@@ -107,7 +107,7 @@ def test_a_flush_takes_all_tickets_and_leaves_the_users(ticket):
     assert User.objects.filter(pk=ticket.created_by_id).exists()
 
 
-def test_cached_lists_are_outdated(api, agent, customer):
+def test_cached_lists_are_invalidated(api, agent, customer):
     generate(tickets=3, customers=1)
     clients = [api(agent), api(User.objects.get(username="customer_1"))]
     assert [client.get("/api/tickets/").json()["count"] for client in clients] == [3, 3]

@@ -15,8 +15,9 @@ from helpdesk.tickets.models import EventSource, Ticket
 from helpdesk.tickets.serializers import COMMENTS_SHOWN
 from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
 from helpdesk.tickets.views import TicketViewSet
-from helpdesk.users.actions import update_user
+from helpdesk.users.actions import add_user, update_user
 from helpdesk.users.models import Role
+from helpdesk.users.tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -143,7 +144,7 @@ def test_a_demoted_agent_lists_only_their_own_and_loses_their_assignments(
 def test_pages_live_for_five_minutes(api, agent, ticket):
     api(agent).get("/api/tickets/")
 
-    lifetimes = [get_redis_connection().ttl(key) for key in get_redis_connection().keys("helpdesk:value:*")]
+    lifetimes = [get_redis_connection().ttl(key) for key in get_redis_connection().keys("helpdesk:[pc]*:*")]
 
     assert len(lifetimes) == 2  # the page and the count
     assert all(295 <= lifetime <= 300 for lifetime in lifetimes)
@@ -162,8 +163,8 @@ def test_a_slow_reader_cannot_store_an_old_page(api, customer, monkeypatch):
     has_read, may_store = Event(), Event()
     compute = TicketViewSet.page
 
-    def slow_page(view):
-        page = compute(view)
+    def slow_page(*arguments):
+        page = compute(*arguments)
         has_read.set()
         assert may_store.wait(timeout=10)
         return page
@@ -188,7 +189,7 @@ def test_a_slow_reader_cannot_store_an_old_page(api, customer, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_write_that_is_rolled_back_outdates_nothing(api, agent, ticket, monkeypatch):
+def test_a_write_that_is_rolled_back_invalidates_nothing(api, agent, ticket, monkeypatch):
     client = api(agent)
     client.get("/api/tickets/")
 
@@ -201,3 +202,98 @@ def test_a_write_that_is_rolled_back_outdates_nothing(api, agent, ticket, monkey
 
     assert query_count(client, "/api/tickets/") == 1
     assert Ticket.objects.get().title == ticket.title
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "?status=open&x=1",
+        "?x=1&status=open&utm_source=mail",
+        "?page=1&status=open",
+        "?status=%6fpen&page=01",
+        "?status=closed&status=open",
+        "?status=open&search=",
+        "?status=open&assigned_to=&ordering=",
+    ],
+)
+def test_one_list_is_cached_once_however_it_is_asked_for(api, agent, ticket, spelling):
+    client = api(agent)
+    expected = client.get("/api/tickets/?status=open").json()
+
+    assert query_count(client, f"/api/tickets/{spelling}") == 1
+    assert client.get(f"/api/tickets/{spelling}", headers={"Host": "localhost:8001"}).json() == expected
+
+
+def test_a_cached_page_leads_on_as_it_was_asked_for(api, agent):
+    TicketFactory.create_batch(41)
+    client = api(agent)
+    client.get("/api/tickets/?page=2")
+
+    page = client.get("/api/tickets/?page=02&x=1", headers={"Host": "localhost:8001"}).json()
+
+    assert page["count"] == 41
+    assert page["next"] == "http://localhost:8001/api/tickets/?page=3&x=1"
+    assert page["previous"] == "http://localhost:8001/api/tickets/?x=1"
+
+
+def test_what_a_filter_refuses_is_refused_beside_a_warm_cache(api, agent, ticket):
+    client = api(agent)
+    client.get("/api/tickets/")
+
+    statuses = [client.get(f"/api/tickets/{query}").status_code for query in ("?status=gone", "?page=0", "?page=2")]
+
+    assert statuses == [400, 404, 404]
+
+
+def test_a_page_over_64_kib_is_not_stored(api, agent, ticket):
+    CommentFactory.create_batch(7, ticket=ticket, author=agent, content="x" * 10_000)
+    client = api(agent)
+    assert len(client.get("/api/comments/").content) > 64 * 1024
+
+    assert query_count(client, "/api/comments/") == 2  # the caller and the rows; the count is stored
+
+
+INVISIBLE_CHANGES = {
+    "nothing": lambda api, user: api(user).patch("/api/users/me/", {}),
+    "the same name": lambda api, user: api(user).patch("/api/users/me/", {"name": user.name}),
+    "a language": lambda api, user: api(user).patch("/api/users/me/", {"language": "es"}),
+    "a login": lambda api, user: api().post("/api/auth/token/", {"username": user.username, "password": PASSWORD}),
+    "a registration": lambda api, user: api().post(
+        "/api/auth/register/", {"username": "carol", "email": "carol@example.com", "password": "staple of the horse"}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", INVISIBLE_CHANGES)
+def test_a_change_that_no_list_shows_leaves_all_lists_cached(api, agent, customer, ticket, change):
+    client = api(agent)
+    client.get("/api/tickets/")
+
+    response = INVISIBLE_CHANGES[change](api, customer)
+
+    assert response.status_code < 300
+    assert query_count(client, "/api/tickets/") == 1
+
+
+def test_a_new_customer_leaves_all_lists_cached(api, agent, ticket, django_capture_on_commit_callbacks):
+    client = api(agent)
+    client.get("/api/tickets/")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        carol = UserFactory.build(username="carol")
+        add_user(carol, by=carol)
+
+    assert query_count(client, "/api/tickets/") == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("username", "alicia"), ("role", Role.AGENT)])
+def test_a_username_and_a_role_show_at_once(
+    api, agent, customer, superuser, ticket, django_capture_on_commit_callbacks, field, value
+):
+    client = api(agent)
+    client.get("/api/tickets/")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        update_user(customer.pk, changes={field: value}, by=superuser)
+
+    assert client.get("/api/tickets/").json()["results"][0]["created_by"][field] == value

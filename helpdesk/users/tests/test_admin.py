@@ -226,7 +226,7 @@ def test_a_superuser_who_changes_their_own_address_stays_logged_in(office, super
     assert office.get(USERS).status_code == 200
 
 
-def test_a_change_of_a_name_outdates_the_lists_that_show_it(
+def test_a_change_of_a_name_invalidates_the_lists_that_show_it(
     office, api, customer, ticket, django_capture_on_commit_callbacks
 ):
     api(customer).get("/api/tickets/")
