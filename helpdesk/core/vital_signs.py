@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict, TypeVar
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
 from helpdesk.core import redis
+from helpdesk.core.backups import newest_backup_age_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +76,9 @@ def examine() -> Report:
     readings = {f"{service}_answers": reading(answers[service]) for service in Service}
     for name, sign in signs.items():
         readings[name] = reading(measured(name, sign) if answers[sign.service] else None, at_most=sign.at_most)
+    if settings.BACKUP_STATUS_FILE:
+        maximum = settings.BACKUP_MAXIMUM_AGE.total_seconds()
+        readings["newest_backup_age_seconds"] = reading(newest_backup_age_seconds(), at_most=maximum)
     if not answers[Service.POSTGRESQL]:
         return {"status": Status.UNAVAILABLE, "signs": readings}
     is_well = all(one["ok"] for one in readings.values())

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from io import StringIO
 
@@ -337,3 +338,32 @@ def test_the_doctor_works_without_any_server():
     assert "Redis fails" in ended.stderr
     assert "postgresql_answers                       no                NOT OK\n" in ended.stdout
     assert ended.stdout.endswith("\n\nThe helpdesk is unavailable.\n")
+
+
+@pytest.fixture
+def backup_status(tmp_path, settings):
+    settings.BACKUP_STATUS_FILE = str(tmp_path / "newest")
+    return tmp_path / "newest"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("hours", "is_ok"), [(0, True), (25, True), (27, False)])
+def test_the_newest_backup_has_an_age(backup_status, hours, is_ok):
+    backup_status.touch()
+    made_at = time.time() - hours * 3600
+    os.utime(backup_status, (made_at, made_at))
+
+    age = sign("newest_backup_age_seconds")
+
+    assert hours * 3600 <= age.pop("value") < hours * 3600 + 60
+    assert age == {"at_most": 26 * 3600, "ok": is_ok}
+
+
+@pytest.mark.django_db
+def test_backups_that_have_never_begun_are_not_ok(backup_status):
+    assert sign("newest_backup_age_seconds") == {"value": None, "at_most": 26 * 3600, "ok": False}
+
+
+@pytest.mark.django_db
+def test_without_backups_of_our_own_nobody_asks_for_their_age():
+    assert "newest_backup_age_seconds" not in vital_signs.examine()["signs"]
