@@ -1,6 +1,8 @@
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from helpdesk.users.hashers import normalized
 from helpdesk.users.models import User
 
 MAXIMUM_PASSWORD_LENGTH = 128
@@ -10,7 +12,7 @@ class MaximumLengthValidator:
     """Bounds the work that hashing a password can be made to do."""
 
     def validate(self, password: str, user: User | None = None) -> None:
-        if len(password) > MAXIMUM_PASSWORD_LENGTH:
+        if len(normalized(password)) > MAXIMUM_PASSWORD_LENGTH:
             raise ValidationError(
                 _("This password is too long. It must contain at most %(maximum)d characters."),
                 code="password_too_long",
@@ -19,3 +21,10 @@ class MaximumLengthValidator:
 
     def get_help_text(self) -> str:
         return _("Your password must contain at most %(maximum)d characters.") % {"maximum": MAXIMUM_PASSWORD_LENGTH}
+
+
+class CommonPasswordValidator(password_validation.CommonPasswordValidator):
+    """Refuses common passwords in full-width letters, too."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        super().validate(normalized(password), user)

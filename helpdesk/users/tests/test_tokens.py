@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 import time_machine
 from django.apps import apps
-from django.contrib.auth.hashers import identify_hasher, make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher, identify_hasher, make_password
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -281,6 +281,64 @@ def test_passwords_are_hashed_by_argon2id_at_owasps_minimum():
 
     assert encoded.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
     assert isinstance(identify_hasher(encoded), OwaspArgon2PasswordHasher)
+
+
+COMPOSED, DECOMPOSED = "étude-Pass-Å", "e\u0301tude-Pass-\u212b"
+
+
+@pytest.fixture
+def argon2(settings):
+    settings.PASSWORD_HASHERS = ["helpdesk.users.hashers.OwaspArgon2PasswordHasher"]
+
+
+@pytest.fixture
+def hashed(argon2, monkeypatch):
+    """Return a list of the passwords that are hashed from here on."""
+    passwords = []
+    monkeypatch.setattr(
+        Argon2PasswordHasher, "verify", lambda _hasher, password, _encoded: passwords.append(password) or False
+    )
+    encode = Argon2PasswordHasher.encode
+    monkeypatch.setattr(
+        Argon2PasswordHasher,
+        "encode",
+        lambda hasher, password, salt: passwords.append(password) or encode(hasher, password, salt),
+    )
+    return passwords
+
+
+@pytest.mark.usefixtures("argon2")
+@pytest.mark.parametrize(("chosen", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_a_password_is_right_however_its_letters_are_composed(api, customer, client, chosen, typed):
+    actions.change_password(customer, new_password=chosen)
+    User.objects.update(role="agent")
+
+    assert login(api, password=typed).status_code == 200
+    assert client.post("/admin/login/", {"username": "alice", "password": typed}).status_code == 302
+
+
+def test_a_password_that_was_hashed_before_it_was_normalized_still_works(api, customer, argon2):
+    old = Argon2PasswordHasher.encode(OwaspArgon2PasswordHasher(), DECOMPOSED, OwaspArgon2PasswordHasher().salt())
+    User.objects.update(password=old)
+
+    assert [login(api, password=password).status_code for password in (DECOMPOSED, COMPOSED)] == [200, 401]
+
+
+@pytest.mark.parametrize(("password", "times"), [("wrong", 1), (COMPOSED, 1), (DECOMPOSED, 2)])
+def test_a_wrong_password_costs_a_second_hash_only_if_normalizing_changed_it(api, customer, hashed, password, times):
+    actions.change_password(customer, new_password=PASSWORD)
+
+    for username in ("alice", "nobody"):
+        hashed.clear()
+        assert login(api, username, password).status_code == 401
+        assert len(hashed) == times
+
+
+def test_a_common_password_is_refused_in_full_width_letters(api, customer):
+    full_width = "".join(chr(ord(letter) + 0xFEE0) for letter in "password123")
+    body = {"current_password": PASSWORD, "new_password": full_width}
+
+    assert api(customer).post("/api/users/me/password/", body).status_code == 400
 
 
 def test_expired_tokens_are_forgotten_at_night(api, customer):
