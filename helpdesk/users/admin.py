@@ -19,6 +19,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from helpdesk.core.admin import ChangedFieldsAdmin, LargeTableAdmin
 from helpdesk.users.actions import add_user, change_password, update_user
+from helpdesk.users.filters import SEARCH_FIELDS
 from helpdesk.users.models import User, UserQuerySet
 
 # Rights come from roles, the two logs are not written, and tokens are nobody's to look at.
@@ -93,7 +94,7 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
     change_password_form = PasswordForm
     list_display = ["username", "name", "email", "role", "is_active"]
     list_filter = ["role", "is_active", "is_superuser", "language"]
-    search_fields = ["username", "name", "email"]
+    search_fields = SEARCH_FIELDS
     ordering = ["username"]
     filter_horizontal = []
     readonly_fields = ["pending_email", "last_login", "date_joined"]

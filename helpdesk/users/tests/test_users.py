@@ -135,6 +135,10 @@ def test_nobody_promotes_themselves(api, customer):
         {"email": None},
         {"language": "xx"},
         {"name": "x" * 151},
+        {"name": "A\nB"},
+        {"name": "A\aB"},
+        {"name": "A\u202eB"},
+        {"name": "\u200b"},
         {"name": 5},
         {"name": None},
     ],
@@ -206,6 +210,29 @@ def test_a_password_is_not_changed_to_a_weak_one_or_without_the_present_one(api,
 )
 def test_agents_find_people(api, agent, customer, stranger, query, expected):
     assert usernames(api(agent).get(f"/api/users/{query}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "queries"),
+    [
+        ("Núria Peña", ["nuria", "NÚRIA", "nu\u0301ria", "pena", "ria pe"]),
+        ("Nu\u0301ria", ["nuria", "núria"]),
+        ("Łukasz Sørensen Đurić \u0131spanak Groß", ["lukasz", "SORENSEN", "duric", "ispanak", "gross", "Łu"]),
+    ],
+)
+def test_agents_find_people_whatever_the_accents(api, agent, client, superuser, name, queries):
+    UserFactory(username="found", name=name)
+    client.force_login(superuser)
+
+    for query in queries:
+        assert usernames(api(agent).get("/api/users/", {"search": query})) == ["found"]
+        page = client.get("/admin/users/user/", {"q": query})
+        assert [user.username for user in page.context["cl"].result_list] == ["found"]
+
+
+@pytest.mark.parametrize("query", ["%", "_", "\\", "'"])
+def test_signs_of_patterns_are_searched_as_they_are(api, agent, customer, query):
+    assert usernames(api(agent).get("/api/users/", {"search": query})) == []
 
 
 def test_a_customer_sees_nobody_else(api, agent, customer, stranger):
