@@ -15,6 +15,8 @@ from django.shortcuts import redirect
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
+from helpdesk.core.text import validate_visible
+
 ROWS_COUNTED_AHEAD = 10_000
 LAST_PAGE = 1_000_000
 
@@ -125,7 +127,13 @@ class ReadOnlyAdmin(LargeTableAdmin):
         return False
 
 
-class LinesField(forms.CharField):
+class VisibleField(forms.CharField):
+    """Text of which something can be seen."""
+
+    default_validators = [*forms.CharField.default_validators, validate_visible]
+
+
+class LinesField(VisibleField):
     """Several lines of text, ended as the API stores them; browsers send a carriage return as well."""
 
     def to_python(self, value: Any) -> str:

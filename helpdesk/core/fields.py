@@ -13,13 +13,19 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from helpdesk.core.text import (
+    NOT_BLANK_PATTERN,
+    ONE_LINE_OR_BLANK_PATTERN,
+    ONE_LINE_PATTERN,
+    SEEN,
+    validate_one_line,
+    validate_visible,
+)
+
 MAXIMUM_ID = 2**63 - 1
 ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAXIMUM_ID}
 
-# Patterns are published in the schema, where other languages read them: what is white space differs between their \s.
-WHITE_SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NO_NUL = r"^[^\u0000]*$"
-NOT_BLANK = rf"^[^\u0000]*[^\u0000{WHITE_SPACE}][^\u0000]*$"
 DIGITS = re.compile(r"[0-9]{1,19}")
 # Or the answer to a large body would be many times as large.
 UNKNOWN_NAMES_SHOWN = 10
@@ -30,7 +36,7 @@ class TextField(serializers.CharField):
 
     def __init__(self, *, pattern: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.pattern = pattern or (NO_NUL if self.allow_blank or not self.trim_whitespace else NOT_BLANK)
+        self.pattern = pattern or (NO_NUL if self.allow_blank or not self.trim_whitespace else NOT_BLANK_PATTERN)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -38,7 +44,18 @@ class TextField(serializers.CharField):
         # As the schema says it: of what was sent, not of what is left once it is trimmed.
         if self.max_length is not None and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
-        return super().to_internal_value(data)
+        text = super().to_internal_value(data)
+        if self.trim_whitespace and not self.allow_blank and not SEEN.search(text):
+            self.fail("blank")
+        return text
+
+
+class OneLineField(TextField):
+    """Text on one line, in a name or a title."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        pattern = ONE_LINE_OR_BLANK_PATTERN if kwargs.get("allow_blank") else ONE_LINE_PATTERN
+        super().__init__(pattern=pattern, validators=[validate_one_line, validate_visible], **kwargs)
 
 
 class TruthField(serializers.BooleanField):

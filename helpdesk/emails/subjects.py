@@ -3,8 +3,9 @@
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from helpdesk.core.text import NOT_ON_ONE_LINE
 from helpdesk.emails.models import EmailKind
-from helpdesk.tickets.models import NOT_ON_ONE_LINE, EventKind, TicketEvent
+from helpdesk.tickets.models import EventKind, TicketEvent
 
 
 def subject_of(event: TicketEvent) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.db.models import Q
 
-from helpdesk.core.admin import LinesField
+from helpdesk.core.admin import LinesField, VisibleField
 from helpdesk.tickets.actions import CHANGEABLE_FIELDS
 from helpdesk.tickets.models import Comment, Ticket
 from helpdesk.users.models import User
@@ -15,7 +15,7 @@ class TicketForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable
     class Meta:
         model = Ticket
         fields = list(CHANGEABLE_FIELDS)
-        field_classes = {"description": LinesField}
+        field_classes = {"title": VisibleField, "description": LinesField}
         widgets = {"title": forms.TextInput(attrs={"class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,25 +1,21 @@
 """What a helpdesk is made of: tickets, comments, and the ledger of what happened to them."""
 
-import re
 import uuid
 from typing import Self
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from helpdesk.core.request_id import MAXIMUM_LENGTH, request_id
+from helpdesk.core.text import validate_one_line
 from helpdesk.users.models import User
 
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 20_000
 COMMENT_LENGTH = 10_000
-
-# Unicode's categories Cc, Zl and Zp; not Cf, which joins emojis and orders Arabic and Hebrew.
-NOT_ON_ONE_LINE = re.compile(r"[\u0000-\u001f\u007f-\u009f\u2028\u2029]")
 
 
 class Status(models.TextChoices):
@@ -67,12 +63,6 @@ class EventSource(models.TextChoices):
     API = "api", _("API")
     ADMIN = "admin", _("Admin")
     COMMAND = "command", _("Command")
-
-
-def validate_one_line(value: str) -> None:
-    """Refuse control characters and line separators: a title goes into mail headers."""
-    if NOT_ON_ONE_LINE.search(value):
-        raise ValidationError(_("A title is one line without control characters."), code="not_one_line")
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from helpdesk.core.fields import WHITE_SPACE, ExactSerializer, IdField, TextField, TruthField
+from helpdesk.core.fields import ExactSerializer, IdField, OneLineField, TextField, TruthField
 from helpdesk.tickets.models import (
     COMMENT_LENGTH,
     DESCRIPTION_LENGTH,
@@ -24,7 +24,6 @@ from helpdesk.tickets.models import (
     Status,
     Ticket,
     TicketEvent,
-    validate_one_line,
 )
 from helpdesk.users.models import User
 from helpdesk.users.serializers import UserSummarySerializer
@@ -35,9 +34,6 @@ PRIORITY_NAME_OF = {priority.value: priority.name.lower() for priority in Priori
 USER_COLUMNS = ("id", "username", "name", "role")
 # How many of its newest comments a ticket's detail has.
 COMMENTS_SHOWN = 200
-# What validate_one_line lets pass, within white space that is trimmed.
-NOT_IN_A_LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-ONE_LINE = rf"^[{WHITE_SPACE}]*[^{NOT_IN_A_LINE}{WHITE_SPACE}][^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*$"
 
 
 def user_columns(relation: str) -> list[str]:
@@ -117,9 +113,9 @@ def event_item(row: Row) -> dict[str, Any]:
     }
 
 
-class TitleField(TextField):
+class TitleField(OneLineField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=TITLE_LENGTH, pattern=ONE_LINE, validators=[validate_one_line], **kwargs)
+        super().__init__(max_length=TITLE_LENGTH, **kwargs)
 
 
 class PriorityField(serializers.ChoiceField):

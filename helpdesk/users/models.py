@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from helpdesk.core.text import validate_one_line, validate_visible
+
 CONFIRMATION_LIFETIME = timedelta(days=1)
 
 
@@ -57,7 +59,7 @@ class User(AbstractBaseUser):
 
     username = models.CharField(_("username"), max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
     email = models.EmailField(_("e-mail address"))
-    name = models.CharField(_("name"), max_length=150, blank=True)
+    name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_one_line, validate_visible])
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.CUSTOMER)
     language = models.CharField(_("language"), max_length=5, choices=Language, default=Language.ENGLISH)
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Deactivate rather than delete."))

@@ -8,7 +8,7 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from helpdesk.core.fields import TextField
+from helpdesk.core.fields import OneLineField, TextField
 from helpdesk.users.models import Language, User
 from helpdesk.users.password_validation import MAXIMUM_PASSWORD_LENGTH
 
@@ -69,7 +69,7 @@ class MeSerializer(UserSerializer):
 class ProfileSerializer(serializers.ModelSerializer[User]):
     """What users may change about themselves."""
 
-    name = TextField(max_length=150, allow_blank=True, required=False)
+    name = OneLineField(max_length=150, allow_blank=True, required=False)
     email = serializers.EmailField(max_length=254, required=False)
     current_password = PasswordField(required=False, write_only=True, help_text="Needed for another `email`.")
     language = serializers.ChoiceField(choices=Language.choices, required=False)
@@ -97,7 +97,7 @@ class RegistrationSerializer(serializers.Serializer[User]):
     )
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
-    name = TextField(max_length=150, allow_blank=True, default="")
+    name = OneLineField(max_length=150, allow_blank=True, default="")
     language = serializers.ChoiceField(
         choices=Language.choices,
         required=False,

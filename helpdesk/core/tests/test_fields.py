@@ -6,7 +6,8 @@ import sys
 import pytest
 from rest_framework.exceptions import ValidationError
 
-from helpdesk.core.fields import WHITE_SPACE, ExactSerializer, IdField, TextField
+from helpdesk.core.fields import ExactSerializer, IdField, OneLineField, TextField
+from helpdesk.core.text import WHITE_SPACE
 
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
 
@@ -32,6 +33,38 @@ def test_a_pattern_says_which_texts_are_taken(options, text):
 
     is_long_enough = text or "allow_blank" in options
     assert is_taken(field, text) == bool(is_long_enough and re.search(field.pattern, text))
+
+
+INVISIBLE = ["\u200b", "\u2060", " \u00ad\ufeff ", "\a", "\u3164", "\u202e", "\U000e0041"]
+
+
+@pytest.mark.parametrize("field", [TextField, OneLineField])
+@pytest.mark.parametrize("text", INVISIBLE)
+def test_text_of_which_nothing_can_be_seen_is_blank(field, text):
+    with pytest.raises(ValidationError) as refused:
+        field().run_validation(text)
+
+    assert "blank" in refused.value.get_codes()
+    assert is_taken(field(), f"{text.strip()}a") is (field is TextField or text not in {"\a", "\u202e"})
+
+
+@pytest.mark.parametrize("options", [{}, {"allow_blank": True}])
+def test_the_patterns_of_one_line_say_which_texts_are_taken(options):
+    field = OneLineField(**options)
+    unusual = [char for char in CHARACTERS if not char.isprintable() and ord(char) < 0x3000] + INVISIBLE
+    texts = [text for char in unusual for text in (char, f"a{char}b", f"{char}a", f"a{char}", f" {char} ")]
+
+    assert [text for text in texts if is_taken(field, text) != bool(re.search(field.pattern, text))] == []
+
+
+@pytest.mark.parametrize("char", "\n\r\0\a\x7f\x85\u2028\u202a\u202e\u2066\u2069")
+def test_nothing_on_a_line_breaks_it_controls_it_or_reorders_what_follows(char):
+    assert not is_taken(OneLineField(), f"a{char}b")
+
+
+@pytest.mark.parametrize("text", ["👩\u200d💻", "שלום \u200fabc", "a\u00adb", "❤\ufe0f"])
+def test_what_joins_emojis_or_marks_a_direction_is_taken(text):
+    assert is_taken(OneLineField(), text)
 
 
 @pytest.mark.parametrize(

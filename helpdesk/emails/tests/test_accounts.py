@@ -104,6 +104,8 @@ def test_registrations_are_forgotten_at_night(api):
     [
         ({"username": "alice"}, "#/username"),
         ({"username": "cárol"}, "#/username"),
+        ({"name": "Carol\nBcc: x"}, "#/name"),
+        ({"name": "Carol\u202e"}, "#/name"),
         ({"username": "a b"}, "#/username"),
         ({"username": "carol\n"}, "#/username"),
         ({"email": "nonsense"}, "#/email"),

@@ -241,6 +241,9 @@ def test_a_change_of_a_name_invalidates_the_lists_that_show_it(
     "changes, field",
     [
         ({"email": "BOB@example.com"}, "email"),
+        ({"name": "A\u202eB"}, "name"),
+        ({"name": "A\u2028B"}, "name"),
+        ({"name": "\u2060"}, "name"),
         ({"username": "bob"}, "username"),
         ({"is_superuser": True}, "__all__"),
     ],
