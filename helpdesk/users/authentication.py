@@ -5,7 +5,8 @@ from typing import Self, cast
 from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import Exists, QuerySet, Value
+from django.db.models import BooleanField, QuerySet, Value
+from django.db.models.expressions import RawSQL
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -21,6 +22,14 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 from helpdesk.users.models import User
 
 SESSION_CLAIM = "sid"
+# `rows_of_session`, written out: every request pays for it, and the ORM takes longer to write it than PostgreSQL to read.
+HAS_SESSION = """
+    EXISTS (
+        SELECT FROM token_blacklist_outstandingtoken AS token
+        LEFT JOIN token_blacklist_blacklistedtoken AS spent ON spent.token_id = token.id
+        WHERE token.jti LIKE %s AND spent.id IS NULL
+    )
+"""
 
 
 class SessionToken(RefreshToken):
@@ -96,10 +105,8 @@ def user_of(token: Token) -> User:
     Raises AuthenticationFailed when they are gone, inactive, have a new password, or have logged out of its session.
     """
     session = token.get(SESSION_CLAIM)
-    users = User.objects.annotate(
-        has_session=Value(value=True) if session is None else Exists(rows_of_session(session))
-    )
-    user = users.filter(pk=token[api_settings.USER_ID_CLAIM]).first()
+    has_session = Value(value=True) if session is None else session_exists(session)
+    user = User.objects.annotate(has_session=has_session).filter(pk=token[api_settings.USER_ID_CLAIM]).first()
     if user is None or not user.is_active:
         raise AuthenticationFailed(_("User is inactive or deleted."), code="user_inactive")
     if token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
@@ -107,6 +114,10 @@ def user_of(token: Token) -> User:
     if not user.has_session:
         raise AuthenticationFailed(_("The user has logged out."), code="logged_out")
     return cast("User", user)
+
+
+def session_exists(session: str) -> RawSQL:
+    return RawSQL(HAS_SESSION, [f"{session}.%"], BooleanField())  # noqa: S611 -- what is signed is a parameter
 
 
 def rows_of_session(session: str) -> QuerySet[OutstandingToken]:
