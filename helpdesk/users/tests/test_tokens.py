@@ -195,9 +195,11 @@ def test_a_refresh_token_of_no_session_is_refused(api, customer):
 
 def test_no_refresh_token_is_stored(api, customer):
     first = login(api).json()
+    assert OutstandingToken.objects.get().token == ""
+
     second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
 
-    (row,) = OutstandingToken.objects.all()
+    row = OutstandingToken.objects.get()
     assert (row.user, row.token, row.jti) == (customer, "", RefreshToken(second["refresh"])["jti"])
 
 
