@@ -3,14 +3,22 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
+
 from compose.embedded import postgres, secret
 from compose.embedded.errors import Refusal
+from compose.embedded.processes import end_leftovers
+
+# A stack that has just locked the folder writes its process id next.
+SECONDS_TO_SIGN = 1.0
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -120,10 +128,60 @@ def _others_than_backups(data_dir: DataDir) -> list[Path]:
 
 
 def _lock(descriptor: int, data_dir: DataDir) -> None:
+    """Lock the folder; what a killed stack has left running, which inherited its lock, is ended."""
+    if _try_lock(descriptor):
+        return
+    if (pid := _running_stack(data_dir)) is not None:
+        raise Refusal(
+            f"The data folder {data_dir.path} is in use by a running stack (pid {pid}): stop it, or set DATA_DIR.",
+        )
+    end_leftovers(_with_children(_other_holders(data_dir)))
+    if not _try_lock(descriptor):
+        pids = ", ".join(str(holder.pid) for holder in _other_holders(data_dir)) or "unknown"
+        raise Refusal(
+            f"The data folder {data_dir.path} is in use by processes (pid {pids}): end them, or set DATA_DIR."
+        )
+
+
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = data_dir.lock.read_text().strip() or "unknown"
-        raise Refusal(
-            f"The data folder {data_dir.path} is in use by a running stack (pid {pid}): stop it, or set DATA_DIR.",
-        ) from None
+        return False
+    return True
+
+
+def _running_stack(data_dir: DataDir) -> int | None:
+    """Return the process that runs the stack; None when it is gone, and others still hold its lock."""
+    deadline = time.monotonic() + SECONDS_TO_SIGN
+    while True:
+        signature = data_dir.lock.read_text().strip()
+        for holder in _holders(data_dir):
+            if str(holder.pid) == signature:
+                return holder.pid
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(POLL_SECONDS)
+
+
+def _holders(data_dir: DataDir) -> list[psutil.Process]:
+    """Return the processes that have the lock file open, this one among them."""
+    lock = str(data_dir.lock.resolve())
+    holders = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(file.path == lock for file in process.open_files()):
+                holders.append(process)
+    return holders
+
+
+def _other_holders(data_dir: DataDir) -> list[psutil.Process]:
+    return [holder for holder in _holders(data_dir) if holder.pid != os.getpid()]
+
+
+def _with_children(parents: list[psutil.Process]) -> list[psutil.Process]:
+    found = list(parents)
+    for parent in parents:
+        with suppress(psutil.NoSuchProcess):
+            found += parent.children(recursive=True)
+    return found

@@ -23,7 +23,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict
 
-import psutil
 import psycopg
 from psycopg import sql
 
@@ -31,7 +30,7 @@ from compose.embedded import secret
 from compose.embedded.errors import Refusal
 from compose.embedded.guard import Guard
 from compose.embedded.ports import LOOPBACK, free_port
-from compose.embedded.processes import Server, kill_survivors, last_lines, stop
+from compose.embedded.processes import Server, end_leftovers, last_lines, processes_in, stop
 
 NAME = "helpdesk"
 PROGRAMS = Path("pginstall", "bin")
@@ -206,15 +205,7 @@ def _stop_leftovers(cluster: Cluster) -> None:
     pid_file = cluster.data / "postmaster.pid"
     if not pid_file.exists():
         return
-    leftovers = [
-        process
-        for process in psutil.process_iter(["name", "cwd"])
-        if process.info["name"] == "postgres" and process.info["cwd"] == str(cluster.data.resolve())
-    ]
-    for process in leftovers:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGQUIT)
-    kill_survivors(leftovers, after_seconds=3)
+    end_leftovers(processes_in(cluster.data, "postgres"), with_signal=signal.SIGQUIT)
     pid_file.unlink(missing_ok=True)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 LAST_LINES = 5
+LEFTOVER_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,23 @@ def kill_survivors(processes: Sequence[psutil.Process], *, after_seconds: float)
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def end_leftovers(processes: Sequence[psutil.Process], *, with_signal: int = signal.SIGTERM) -> None:
+    """End what a killed stack has left running."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(with_signal)
+    kill_survivors(processes, after_seconds=LEFTOVER_SECONDS)
+
+
+def processes_in(folder: Path, name: str) -> list[psutil.Process]:
+    """Return the processes of a program whose working directory is the folder."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cwd"])
+        if process.info["name"] == name and process.info["cwd"] == str(folder.resolve())
+    ]
 
 
 def last_lines(log: Path) -> str:

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from compose.embedded.errors import Refusal
 from compose.embedded.guard import Guard
 from compose.embedded.ports import LOOPBACK, free_port
-from compose.embedded.processes import Server, last_lines, stop
+from compose.embedded.processes import Server, end_leftovers, last_lines, processes_in, stop
 
 START_ATTEMPTS = 3
 START_SECONDS = 20
@@ -39,7 +39,11 @@ SETTINGS = {
 
 @contextmanager
 def running_valkey(home: Path, *, guard: Guard, throwaway: bool = False) -> Iterator[Server]:
-    """Run a server that keeps its data in the folder, or keeps none."""
+    """Run a server that keeps its data in the folder, or keeps none.
+
+    One that a killed stack has left there is ended first: it would write its data over the new one's.
+    """
+    end_leftovers(processes_in(home, program().name))
     server = _start(home, guard, "" if throwaway else "60 1")
     try:
         yield server

@@ -1,7 +1,14 @@
+import os
+import subprocess
+import sys
+
+import psutil
 import pytest
 
 from compose.embedded.data_dir import claim, is_claimed, reset
 from compose.embedded.errors import Refusal
+from compose.embedded.options import ROOT
+from compose.embedded.processes import lives
 
 
 def test_two_stacks_cannot_share_a_folder(folder):
@@ -11,6 +18,33 @@ def test_two_stacks_cannot_share_a_folder(folder):
             pass
 
     assert not is_claimed(folder / "data")
+
+
+KILLED_STACK = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from compose.embedded.data_dir import claim
+with claim(Path(sys.argv[1])):
+    if os.fork() == 0:
+        # As the supervisor's helpers, it inherits the lock; and it has a child of its own.
+        print(os.getpid(), subprocess.Popen(["sleep", "60"]).pid, flush=True)
+        time.sleep(60)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_stack_has_left_running_is_ended(folder):
+    command = [sys.executable, "-c", KILLED_STACK, str(folder / "data")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as stack:
+        leftovers = [psutil.Process(int(pid)) for pid in stack.stdout.readline().split()]
+        stack.kill()
+        stack.wait()
+        assert is_claimed(folder / "data")
+
+        with claim(folder / "data") as data_dir:
+            assert data_dir.lock.read_text() == f"{os.getpid()}\n"
+
+    assert [process for process in leftovers if lives(process)] == []
 
 
 def test_the_secret_key_stays_and_only_its_owner_may_read_it(folder):

@@ -32,3 +32,12 @@ def test_data_survives_a_restart(folder, guard):
 
     with running_valkey(folder, guard=guard) as server, redis.Redis.from_url(server.url) as client:
         assert client.get("kept") == b"yes"
+
+
+def test_one_that_a_killed_stack_has_left_on_the_data_is_ended_and_its_data_kept(folder, guard):
+    with running_valkey(folder, guard=guard) as leftover, redis.Redis.from_url(leftover.url) as client:
+        client.set("kept", "yes")
+
+        with running_valkey(folder, guard=guard) as server, redis.Redis.from_url(server.url) as again:
+            assert leftover.process.wait(5) is not None
+            assert again.get("kept") == b"yes"
