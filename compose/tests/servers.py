@@ -23,7 +23,9 @@ def production_environment(url):
         "SITE_URL": url,
         "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database),
         "REDIS_URL": settings.REDIS_URL,
+        "EMAIL_HOST": "127.0.0.1",
         "THROTTLE_ANON_RATE": "",
+        "THROTTLE_USER_RATE": "",
         "WEB_WORKERS": "1",
     }
 

@@ -4,7 +4,7 @@ import json
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import httpx
 import pytest
 from axes.models import AccessAttempt
 from rest_framework_simplejwt.tokens import RefreshToken
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
@@ -21,13 +22,14 @@ from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.users.tests.factories import UserFactory
 
 MEBIBYTE = 1024 * 1024
+STALLED_UPLOADS = 20
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 SHORT_TIMES = {
     "read_header 10s": "read_header 2s",
-    "read_body 30s": "read_body 2s",
+    "read_body 20s": "read_body 4s",
     "write 60s": "write 2s",
     "lb_try_duration 15s": "lb_try_duration 1s",
 }
@@ -105,6 +107,57 @@ def test_a_body_is_limited_by_the_helpdesk_and_a_huge_one_by_the_proxy(site):
         assert response.json()["request_id"]
 
 
+def test_uploads_that_stall_keep_nobody_waiting_and_never_reach_the_server(site):
+    bearer = {"Authorization": f"Bearer {RefreshToken.for_user(UserFactory()).access_token}"}
+
+    with stalled_uploads(site, STALLED_UPLOADS), httpx.Client(base_url=site.url, verify=site.tls) as client:
+        answers = []
+        # Until the proxy has given all of them up.
+        while site.log.read_text().count('"bytes_read":100,') < STALLED_UPLOADS:
+            answers += [client.get("/livez", timeout=1), client.get("/api/tickets/", headers=bearer, timeout=1)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert "/api/auth/token/" not in (site.topology.folder / "web-1.log").read_text()
+
+
+@contextmanager
+def stalled_uploads(site, number):
+    """Open connections that each send the beginning of a body, and no more."""
+    head = b"POST /api/auth/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with ExitStack() as stack:
+        for _ in range(number):
+            raw = stack.enter_context(socket.create_connection(("localhost", site.topology.port)))
+            client = stack.enter_context(site.tls.wrap_socket(raw, server_hostname="localhost"))
+            client.sendall(head + b"Content-Length: 100000\r\n\r\n" + b" " * 100)
+        yield
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
+def test_where_sockets_are_nothing_else_is_answered_and_no_body_is_read(upgrade, length, site):
+    with stalled_request(site, f"Connection: keep-alive, Upgrade\r\nUpgrade: {upgrade}\r\n{length}\r\n") as client:
+        answer = client.recv(65536).decode()
+
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 404 ")
+    assert "\r\nConnection: close" in head
+    assert "\r\nContent-Type: application/problem+json" in head
+    assert json.loads(body)["code"] == "not_found"
+
+
+@contextmanager
+def stalled_request(site, headers):
+    """Ask for a socket's address with the beginning of a body."""
+    head = f"POST /ws/notifications/ HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
+    with (
+        socket.create_connection(("localhost", site.topology.port)) as raw,
+        site.tls.wrap_socket(raw, server_hostname="localhost") as client,
+    ):
+        client.settimeout(3)
+        client.sendall(head.encode() + b"1000\r\n")
+        yield client
+
+
 def test_a_client_that_is_slow_to_ask_is_cut_off(site):
     with (
         socket.create_connection(("localhost", site.topology.http_port)) as plain,
@@ -138,10 +191,12 @@ def test_a_token_is_in_no_log_when_the_websocket_server_is_gone(site, tmp_path):
     site.processes["websocket"].terminate()
     site.processes["websocket"].wait(15)
 
-    response = site.ask("GET", "/ws/notifications/?token=secret")
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{site.url.replace('https', 'wss')}/ws/notifications/?token=secret", ssl=socket_tls(site.topology))
     wait_until(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
 
-    assert (response.status_code, response.json()["code"]) == (502, "unavailable")
+    response = refused.value.response
+    assert (response.status_code, json.loads(response.body)["code"]) == (502, "unavailable")
     assert "token=secret" not in site.log.read_text()
 
 
