@@ -68,7 +68,12 @@ KINDS = {
             *("--log-config", "config/granian_logs.json", "config.wsgi:application"),
         ],
         "config.settings.production",
-        {"DJANGO_ALLOWED_HOSTS": LOOPBACK, "DJANGO_SECURE_SSL_REDIRECT": "false", "SITE_URL": f"https://{LOOPBACK}"},
+        {
+            "DJANGO_ALLOWED_HOSTS": LOOPBACK,
+            "DJANGO_SECURE_SSL_REDIRECT": "false",
+            "SITE_URL": f"https://{LOOPBACK}",
+            "EMAIL_HOST": LOOPBACK,
+        },
     ),
 }
 

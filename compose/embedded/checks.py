@@ -20,6 +20,7 @@ PRODUCTION = [
     "DJANGO_SETTINGS_MODULE=config.settings.production",
     "DJANGO_ALLOWED_HOSTS=helpdesk.example.com",
     f"SITE_URL={SITE}",
+    "EMAIL_HOST=smtp.example.com",
 ]
 SCRIPT_FOLDERS = [".ci", "compose"]
 TEMPLATE_FOLDERS = ["config", "helpdesk"]

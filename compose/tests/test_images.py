@@ -25,6 +25,7 @@ PRODUCTION = {
     "SITE_URL": "https://helpdesk.example.com",
     "DATABASE_URL": "postgres://helpdesk:secret@postgres.invalid:5432/helpdesk",
     "REDIS_URL": "redis://redis.invalid:6379/0",
+    "EMAIL_HOST": "smtp.invalid",
 }
 
 each_dockerfile = pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.relative_to(ROOT).parent))

@@ -18,12 +18,14 @@ COMPLETE = {
     "REDIS_URL": "redis://redis.invalid:6379/0",
     "DJANGO_ALLOWED_HOSTS": "helpdesk.example.com",
     "SITE_URL": "https://helpdesk.example.com",
+    "EMAIL_HOST": "smtp.example.com",
 }
 MEANINGS = {
     "DJANGO_SECRET_KEY": "it is Django's secret key",
     "DATABASE_URL": "it is the address of PostgreSQL",
     "REDIS_URL": "it is the address of Redis",
     "DJANGO_ALLOWED_HOSTS": "it lists the host names",
+    "EMAIL_HOST": "it is the SMTP server",
 }
 
 SETTINGS = [ROOT / "config" / "settings" / f"{name}.py" for name in ("base", "local", "production")]
@@ -130,12 +132,13 @@ def test_a_senseless_value_stops_the_start_with_one_line_that_names_it(name, val
     assert line.startswith(f"helpdesk cannot start: {name} has a value that cannot be read")
 
 
-def test_in_production_the_allowed_hosts_are_required():
-    ended = check(COMPLETE | PRODUCTION | {"DJANGO_ALLOWED_HOSTS": ""})
+@pytest.mark.parametrize("name", ["DJANGO_ALLOWED_HOSTS", "EMAIL_HOST"])
+def test_in_production_hosts_and_the_smtp_server_are_required(name):
+    ended = check(COMPLETE | PRODUCTION | {name: ""})
 
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("helpdesk cannot start: DJANGO_ALLOWED_HOSTS is not set: it lists the host names")
+    assert line.startswith(f"helpdesk cannot start: {name} is not set: {MEANINGS[name]}")
 
 
 @pytest.mark.parametrize(

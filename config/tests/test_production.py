@@ -38,14 +38,18 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
-def seen():
-    environment = {"PATH": os.environ["PATH"], "LOG_LEVEL": "CRITICAL"} | COMPLETE | PRODUCTION
+def seen_with(variables):
+    environment = {"PATH": os.environ["PATH"], "LOG_LEVEL": "CRITICAL"} | COMPLETE | PRODUCTION | variables
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return seen_with({})
 
 
 def test_cookies_go_over_https_alone_and_scripts_cannot_read_them(seen):
@@ -56,8 +60,14 @@ def test_cookies_go_over_https_alone_and_scripts_cannot_read_them(seen):
 
 
 def test_browsers_are_told_to_come_by_https_for_a_year(seen):
-    assert seen["hsts"] == "max-age=31536000; includeSubDomains; preload"
+    assert seen["hsts"] == "max-age=31536000"
     assert seen["plain"] == [301, "https://helpdesk.example.com/admin/login/"]
+
+
+def test_hsts_may_include_subdomains_and_preload():
+    seen = seen_with({"DJANGO_HSTS_INCLUDE_SUBDOMAINS": "true", "DJANGO_HSTS_PRELOAD": "true"})
+
+    assert seen["hsts"] == "max-age=31536000; includeSubDomains; preload"
 
 
 def test_forms_are_taken_from_our_own_pages_alone(seen):
