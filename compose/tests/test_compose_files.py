@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from ipaddress import ip_network
 
 import pytest
 from django.core.management import get_commands
@@ -38,7 +39,7 @@ HTTP_CHECK = re.compile(r"(?:(?:localhost|127\.0\.0\.1):|/healthcheck )(\d+)\s?(
 FLOWER_PATHS = [handler[0] for handler in flower_handlers if isinstance(handler, tuple)]
 MAINTENANCE = [path for path in (ROOT / "compose/production/postgres/maintenance").rglob("*") if path.is_file()]
 DEFAULT = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
-DOCUMENTED = re.compile(r"^\| `([A-Z_]+)` \| `([^`]*)`", re.MULTILINE)
+DOCUMENTED = re.compile(r"^\| `([A-Z0-9_]+)` \| `([^`]*)`", re.MULTILINE)
 
 
 def stage_of(service):
@@ -202,6 +203,16 @@ def test_in_production_only_the_proxy_is_reached_from_outside():
     assert {
         name for name in ("postgres", "redis", "backups") if PRODUCTION["services"][name]["networks"] != ["data"]
     } == set()
+
+
+def test_ipv6_clients_reach_the_proxy_with_their_own_address():
+    network = PRODUCTION["networks"]["default"]
+    (pool,) = network["ipam"]["config"]
+    subnet = ip_network(pool["subnet"])
+
+    assert network["enable_ipv6"] is True
+    assert "default" in PRODUCTION["services"]["proxy"].get("networks", ["default"])
+    assert (subnet.version, subnet.prefixlen, subnet.is_private) == (6, 64, True)
 
 
 def test_the_proxy_knows_no_secrets():

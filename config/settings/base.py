@@ -144,7 +144,7 @@ AXES_HANDLER = "helpdesk.users.credentials.LockOut"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "helpdesk.core.client_address.client_address"
+AXES_CLIENT_IP_CALLABLE = "helpdesk.core.client_address.client_network"
 AXES_LOCKOUT_CALLABLE = "helpdesk.users.admin_site.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True

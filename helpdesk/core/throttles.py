@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core import redis
-from helpdesk.core.client_address import client_address
+from helpdesk.core.client_address import client_network
 from helpdesk.core.errors import ServiceUnavailable, problem_response
 from helpdesk.core.middleware import RATE_LIMIT_HEADERS
 
@@ -85,7 +85,7 @@ class RequestThrottle(AtomicThrottle):
     def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
         if request.user and request.user.is_authenticated:
             return rate(settings.THROTTLE_USER_RATE), "user", str(request.user.pk)
-        return rate(settings.THROTTLE_ANON_RATE), "anon", client_address(request)
+        return rate(settings.THROTTLE_ANON_RATE), "anon", client_network(request)
 
 
 class CredentialThrottle(RequestThrottle):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.request import Request
 
-from helpdesk.core.client_address import client_address
+from helpdesk.core.client_address import client_network
 from helpdesk.core.throttles import check_limit
 from helpdesk.users.models import User
 
@@ -61,7 +61,7 @@ def verified_user(
     """
     request = request._request if isinstance(request, Request) else request  # noqa: SLF001 -- axes wants Django's
     credentials = {"username": username}
-    check_limit(settings.THROTTLE_ANON_RATE, "login-address", client_address(request))
+    check_limit(settings.THROTTLE_ANON_RATE, "login-address", client_network(request))
     if not AxesProxyHandler.is_allowed(request, credentials):
         raise LockedOut
     check_limit(settings.THROTTLE_LOGIN_RATE, "login-username", username.lower())

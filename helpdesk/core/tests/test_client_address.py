@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpdesk.core.client_address import client_address
+from helpdesk.core.client_address import client_address, client_network
 
 PROXY = "10.0.0.1"
 
@@ -20,6 +20,7 @@ PROXY = "10.0.0.1"
         (1, "nonsense", PROXY),
         (1, "1.2.3.4,", PROXY),
         (1, "2001:DB8::0001", "2001:db8::1"),
+        (1, "::ffff:203.0.113.9", "203.0.113.9"),
     ],
 )
 def test_only_what_trusted_proxies_wrote_counts(rf, settings, trusted_proxies, forwarded, expected):
@@ -27,3 +28,19 @@ def test_only_what_trusted_proxies_wrote_counts(rf, settings, trusted_proxies, f
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
 
     assert client_address(rf.get("/", headers=headers, REMOTE_ADDR=PROXY)) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("", ""),
+    ],
+)
+def test_limits_count_an_ipv4_address_or_an_ipv6_network(rf, address, network):
+    assert client_network(rf.get("/", REMOTE_ADDR=address)) == network

@@ -112,6 +112,17 @@ def test_behind_proxies_only_the_address_that_they_saw_counts(api, limits, setti
     assert statuses(api(), 11, **{"X-Forwarded-For": other}) == {200: 10, 429: 1}
 
 
+def test_the_addresses_of_an_ipv6_network_share_a_limit_and_other_networks_have_their_own(api, limits, settings):
+    settings.TRUSTED_PROXIES = 1
+
+    answers = Counter(
+        api().get(ROOT, headers={"X-Forwarded-For": f"2001:db8:1:2::{number:x}"}).status_code for number in range(40)
+    )
+
+    assert answers == {200: 10, 429: 30}
+    assert api().get(ROOT, headers={"X-Forwarded-For": "2001:db8:1:3::1"}).status_code == 200
+
+
 @pytest.mark.parametrize("forwarded", [None, "", "garbage", "203.0.113.7, garbage", "'; DROP TABLE", "\xff", ","])
 def test_behind_a_proxy_a_request_without_a_good_header_counts_for_its_sender(api, limits, settings, forwarded):
     settings.TRUSTED_PROXIES = 1

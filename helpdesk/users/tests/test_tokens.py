@@ -261,6 +261,19 @@ def test_five_failures_lock_a_user_and_address_out_until_the_cool_off(api, custo
         assert login(api).status_code == 200
 
 
+def test_failures_from_one_ipv6_network_count_together(api, customer):
+    body = {"username": "alice", "password": "wrong"}
+    for number in range(5):
+        assert api().post(LOGIN, body, REMOTE_ADDR=f"2001:db8:1:2::{number}").status_code == 401
+
+    same, other = (
+        api().post(LOGIN, body | {"password": PASSWORD}, REMOTE_ADDR=address)
+        for address in ("2001:db8:1:2:ffff::1", "2001:db8:1:3::1")
+    )
+
+    assert (same.status_code, other.status_code) == (429, 200)
+
+
 def test_a_locked_user_costs_no_hashing(api, customer, monkeypatch):
     for _ in range(5):
         login(api, password="wrong")
