@@ -158,6 +158,20 @@ def stalled_request(site, headers):
         yield client
 
 
+def test_a_query_in_raw_utf_8_is_read(site):
+    bearer = f"Bearer {RefreshToken.for_user(UserFactory()).access_token}"
+    head = f"GET /api/tickets/?search=Núria HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {bearer}\r\n\r\n"
+
+    with (
+        socket.create_connection(("localhost", site.topology.port)) as raw,
+        site.tls.wrap_socket(raw, server_hostname="localhost") as client,
+    ):
+        client.sendall(head.encode())
+        answer = client.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_client_that_is_slow_to_ask_is_cut_off(site):
     with (
         socket.create_connection(("localhost", site.topology.http_port)) as plain,
