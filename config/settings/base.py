@@ -278,6 +278,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "helpdesk.notifications.tasks.delete_old_notifications",
         "schedule": crontab(hour=3, minute=42),
     },
+    "delete-unused-search-words": {
+        "task": "helpdesk.tickets.tasks.delete_unused_search_words",
+        "schedule": crontab(hour=3, minute=47),
+    },
     "send-due-emails": {
         "task": "helpdesk.emails.tasks.send_due_emails",
         "schedule": timedelta(seconds=15),

@@ -27,7 +27,6 @@ UNFORESEEABLE = {
     "unique",
     "weak_password",
     "wrong_password",
-    "too_many_words",
     "bad_token",
 }
 

@@ -1,48 +1,73 @@
 """Finds tickets by words and parts of words, whatever the case, the accents or the inflection.
 
-Parts and inflections are looked up among the distinct words of all tickets (SearchWord), a few thousand short rows;
+Parts and inflections are looked up among the distinct words of all tickets (SearchWord), short rows by the thousand;
 the tickets are then found by whole words in one inverted index (SearchDocument), the fastest there is.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from django.contrib.postgres.search import SearchVectorField
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
+from psycopg.errors import LockNotAvailable
 
-from helpdesk.tickets.models import Comment, Ticket
+from helpdesk.core.folding import fold
+from helpdesk.tickets.models import Comment, SearchWord, Ticket
+from helpdesk.tickets.words import Searched, has_parts, searched_in, ways_to_find, words_in
 
 MAXIMUM_QUERY_LENGTH = 200
+# Of more words the longest are searched: they narrow a search the most.
 MAXIMUM_QUERY_WORDS = 10
-MAXIMUM_WORD_LENGTH = 32
 # PostgreSQL bounds a tsvector at 1 MiB of text; 7,000 words of 32 characters of 4 bytes fit.
 MAXIMUM_DOCUMENT_WORDS = 7000
 # Shorter parts have no trigram: only the beginnings of words are searched.
 MINIMUM_PART_LENGTH = 3
-# A part of more words than these is a syllable; the shortest words are the closest to it.
-MAXIMUM_WORDS_PER_PART = 200
+# A part of more words than these is a syllable.
+MAXIMUM_WORDS_PER_PART = 500
+COMMENTS_PER_QUERY = 100
+# Writers of words wait as long at night.
+LOCK_TIMEOUT_MS = 1000
+# Tickets, or words, that are looked at between two looks at which come next.
+RANGE_SIZE = 500
 
-WORD = re.compile(r"[^\W_]+")
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
 
+# In one order for all transactions, so that no two wait for each other.
 LEARN_WORDS = """
-    INSERT INTO tickets_searchword (word, spanish_stem, english_stem)
-    SELECT word, coalesce((ts_lexize('spanish_stem', word))[1], word), coalesce((ts_lexize('english_stem', word))[1], word)
-    FROM unnest(%(words)s::text[]) AS word
+    INSERT INTO tickets_searchword (word, spanish_stem, english_stem, first_ticket)
+    SELECT word, coalesce((ts_lexize('spanish_stem', word))[1], word), coalesce((ts_lexize('english_stem', word))[1], word),
+        %(ticket)s::bigint
+    FROM unnest(%(learnt)s::text[]) AS new (word)
+    WHERE NOT EXISTS (SELECT FROM tickets_searchword AS known WHERE known.word = new.word)
+    ORDER BY word
     ON CONFLICT (word) DO NOTHING
 """
+# Near the limit, what is new of the words as far as there is room.
 ADD_WORDS = f"""
     WITH learnt AS ({LEARN_WORDS})
     INSERT INTO tickets_searchdocument AS document (ticket_id, words)
     VALUES (%(ticket)s, array_to_tsvector(%(words)s::text[]))
-    ON CONFLICT (ticket_id) DO UPDATE SET words = document.words || EXCLUDED.words
-    WHERE length(document.words) < %(maximum)s
+    ON CONFLICT (ticket_id) DO UPDATE SET words = document.words || CASE
+        WHEN length(document.words) + length(EXCLUDED.words) <= %(maximum)s THEN EXCLUDED.words
+        ELSE array_to_tsvector(ARRAY(
+            SELECT unnest(tsvector_to_array(EXCLUDED.words)) EXCEPT SELECT unnest(tsvector_to_array(document.words))
+            LIMIT greatest(0, %(maximum)s - length(document.words))
+        ))
+    END
 """  # noqa: S608 -- made of constants
+REPLACE_WORDS = f"""
+    WITH learnt AS ({LEARN_WORDS})
+    INSERT INTO tickets_searchdocument (ticket_id, words)
+    VALUES (%(ticket)s, array_to_tsvector(%(words)s::text[]))
+    ON CONFLICT (ticket_id) DO UPDATE SET words = EXCLUDED.words
+"""  # noqa: S608 -- made of constants
+# Inflections are few. Of the words with a part, each ticket's first comes before any ticket's second: however many
+# made-up words some tickets have, those of the others stay among the first.
 WORDS_LIKE = """
     WITH asked AS MATERIALIZED (
         SELECT part, (ts_lexize('spanish_stem', part))[1] AS spanish, (ts_lexize('english_stem', part))[1] AS english
@@ -50,13 +75,29 @@ WORDS_LIKE = """
     )
     SELECT part, array_agg(word)
     FROM asked CROSS JOIN LATERAL (
-        SELECT word FROM tickets_searchword
-        WHERE (word LIKE '%%' || part || '%%' OR spanish_stem = spanish OR english_stem = english)
-            AND NOT starts_with(word, part)
-        ORDER BY length(word), word
-        LIMIT %(maximum)s
+        SELECT word FROM tickets_searchword WHERE spanish_stem = spanish
+        UNION
+        SELECT word FROM tickets_searchword WHERE english_stem = english
+        UNION
+        (
+            SELECT word
+            FROM (
+                SELECT word, row_number() OVER (
+                    PARTITION BY first_ticket, CASE WHEN first_ticket IS NULL THEN word END ORDER BY length(word), word
+                ) AS place
+                FROM tickets_searchword
+                WHERE word LIKE '%%' || part || '%%' AND NOT starts_with(word, part)
+            ) AS containing
+            ORDER BY place, length(word), word
+            LIMIT %(maximum)s
+        )
     ) AS known
+    WHERE NOT starts_with(word, part)
     GROUP BY part
+"""
+UNUSED_WORDS = """
+    SELECT word FROM unnest(%s::text[]) AS known (word)
+    WHERE NOT EXISTS (SELECT FROM tickets_searchdocument WHERE words @@ quote_literal(word)::tsquery)
 """
 
 
@@ -73,60 +114,134 @@ class Matches(Lookup):
         return f"{words} @@ {query}::tsquery", (*words_params, *query_params)
 
 
-def words_in(text: str) -> list[str]:
-    """Return the distinct words of a text, in alphabetical order: lower-case, without accents, of bounded length."""
-    plain = text.casefold()
-    if not plain.isascii():
-        plain = "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
-    # Every transaction learns words in the same order, so that two cannot wait for each other.
-    return sorted({word[:MAXIMUM_WORD_LENGTH] for word in WORD.findall(plain)})
-
-
 def add_words(ticket_id: int, *texts: str) -> None:
     """Make a ticket be found by the words of the texts, beside those it has."""
+    write_words(ADD_WORDS, ticket_id, texts)
+
+
+def replace_words(ticket: Ticket) -> None:
+    """Make a ticket be found by the words of its present texts only: first those of its title, last of new comments."""
+    write_words(REPLACE_WORDS, ticket.pk, chain([ticket.title, ticket.description], comments_of(ticket)))
+
+
+def comments_of(ticket: Ticket) -> Iterator[str]:
+    """Yield the texts of the comments, oldest first, some at a time: there may be any number of them."""
+    comments = Comment.objects.filter(ticket=ticket).order_by("id").values_list("id", "content")
+    last_id = 0
+    while page := list(comments.filter(id__gt=last_id)[:COMMENTS_PER_QUERY]):
+        yield from (content for _id, content in page)
+        last_id = page[-1][0]
+
+
+def write_words(statement: str, ticket_id: int, texts: Iterable[str]) -> None:
+    words: dict[str, None] = {}
+    for text in texts:
+        words.update(dict.fromkeys(words_in(text)))
+        if len(words) >= MAXIMUM_DOCUMENT_WORDS:
+            break
+    kept = list(words)[:MAXIMUM_DOCUMENT_WORDS]
+    learnt = sorted(filter(has_parts, kept))
+    parameters: dict[str, Any] = {
+        "ticket": ticket_id,
+        "words": kept,
+        "learnt": learnt,
+        "maximum": MAXIMUM_DOCUMENT_WORDS,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            ADD_WORDS,
-            {"ticket": ticket_id, "words": words_in(" ".join(texts)), "maximum": MAXIMUM_DOCUMENT_WORDS},
-        )
+        cursor.execute(statement, parameters)
 
 
 def learn_words(words: Iterable[str]) -> None:
     """Make words of documents that were written elsewhere be found by their parts and inflections."""
     with connection.cursor() as cursor:
-        cursor.execute(LEARN_WORDS, {"words": sorted(words)})
+        cursor.execute(LEARN_WORDS, {"learnt": sorted(filter(has_parts, words)), "ticket": None})
 
 
-def replace_words(ticket: Ticket) -> None:
-    """Make a ticket be found by the words of its present texts only."""
+def rebuild() -> Iterator[int]:
+    """Index every ticket again, each in a transaction of its own; yields how many are done, range by range."""
+    last_id = done = 0
+    while ids := list(Ticket.objects.filter(id__gt=last_id).order_by("id").values_list("id", flat=True)[:RANGE_SIZE]):
+        for ticket_id in ids:
+            with transaction.atomic():
+                for ticket in Ticket.objects.locked().filter(pk=ticket_id):
+                    replace_words(ticket)
+        last_id, done = ids[-1], done + len(ids)
+        yield done
+
+
+def delete_unused_words() -> int:
+    """Delete the words that no ticket has any more, in short transactions; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM tickets_searchdocument WHERE ticket_id = %s", [ticket.pk])
-    comments = Comment.objects.filter(ticket=ticket).values_list("content", flat=True)
-    add_words(ticket.pk, ticket.title, ticket.description, *comments)
+        # Or each of the many lookups below would read what the index keeps aside.
+        cursor.execute("SELECT gin_clean_pending_list('tickets_search_words')")
+    last_word, deleted = "", 0
+    words = SearchWord.objects.order_by("word").values_list("word", flat=True)
+    while known := list(words.filter(word__gt=last_word)[:RANGE_SIZE]):
+        if unused := unused_words(known):
+            deleted += delete_if_unused(unused)
+        last_word = known[-1]
+    return deleted
+
+
+@transaction.atomic
+def unused_words(words: Sequence[str]) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(UNUSED_WORDS, [list(words)])
+        return [word for (word,) in cursor.fetchall()]
+
+
+def delete_if_unused(words: Sequence[str]) -> int:
+    """Delete what is still unused once those who write words have committed; nothing when they take too long."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            cursor.execute("LOCK TABLE tickets_searchword IN SHARE ROW EXCLUSIVE MODE")
+            deleted, _ = SearchWord.objects.filter(word__in=unused_words(words)).delete()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        return 0
+    return deleted
 
 
 def matching(queryset: QuerySet[Ticket], text: str) -> QuerySet[Ticket]:
-    """Keep the tickets that have every word of the text, or ticket 12 for "#12"."""
+    """Keep the tickets that have all that the text says, or ticket 12 for "#12".
+
+    Text that cannot be seen is no search; one without anything to look up ("!!!") finds nothing.
+    """
     if number := TICKET_NUMBER.fullmatch(text.strip()):
         return queryset.filter(pk=int(number[1]))
-    parts = words_in(text)
-    if not parts:
-        return queryset.none()
-    return queryset.filter(search_document__words__matches=text_query(parts))
+    folded = fold(text).strip()
+    if not folded:
+        return queryset
+    query = text_query(searched_in(folded[:MAXIMUM_QUERY_LENGTH]))
+    return queryset.filter(search_document__words__matches=query) if query else queryset.none()
 
 
-def text_query(parts: list[str]) -> str:
-    """Return a tsquery for the tickets that have, for each part, a word that begins with it or is like it."""
-    alike = words_like([part for part in parts if len(part) >= MINIMUM_PART_LENGTH])
+def text_query(searched: Searched) -> str:
+    """Return a tsquery for the tickets that have every word, or one like it; empty when nothing is searched for."""
+    words = sorted(searched.words, key=len, reverse=True)[:MAXIMUM_QUERY_WORDS]
+    ways = [ways_to_find(word) for word in words]
+    parts = {part for way in chain.from_iterable(ways) for part in way if len(part) >= MINIMUM_PART_LENGTH}
+    alike = words_like(sorted(parts))
+    conditions = [" | ".join(all_of(way, alike) for way in ways_of_word) for ways_of_word in ways]
+    beginnings = (f"'{word}':*" for word in searched.beginnings)
+    whole = (f"'{word}'" for word in searched.whole)
+    return " & ".join([*(f"({condition})" for condition in conditions), *beginnings, *whole])
+
+
+def all_of(parts: Iterable[str], alike: Mapping[str, Sequence[str]]) -> str:
+    """Return a tsquery for, of each part, a word that begins with it or is like it."""
     return " & ".join(
-        "({})".format(" | ".join([f"'{part}':*", *(f"'{word}'" for word in alike.get(part, []))])) for part in parts
+        "({})".format(" | ".join([f"'{part}':*", *(f"'{word}'" for word in alike.get(part, ()))])) for part in parts
     )
 
 
-def words_like(parts: list[str]) -> dict[str, list[str]]:
+def words_like(parts: Sequence[str]) -> dict[str, list[str]]:
     """Return for each part the known words that contain it or share a stem with it, but do not begin with it."""
     if not parts:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(WORDS_LIKE, {"parts": parts, "maximum": MAXIMUM_WORDS_PER_PART})
+        cursor.execute(WORDS_LIKE, {"parts": list(parts), "maximum": MAXIMUM_WORDS_PER_PART})
         return dict(cursor.fetchall())

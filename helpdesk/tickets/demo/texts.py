@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helpdesk.tickets.demo.rows import Lexemes, lexemes_of
-from helpdesk.tickets.search import words_in
+from helpdesk.tickets.words import words_in
 from helpdesk.users.models import Language
 
 FOLDER = Path(__file__).parent / "texts"

@@ -1,0 +1,150 @@
+"""What the search keeps: bounded words for each ticket, none without a ticket, and all of it made again by a command."""
+
+import pytest
+from celery.schedules import crontab
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from helpdesk.tickets import actions, search
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.models import EventSource, SearchDocument, SearchWord, Ticket
+from helpdesk.tickets.tasks import delete_unused_search_words
+from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
+
+pytestmark = pytest.mark.django_db
+
+# Of four bytes in UTF-8, and a letter of a word.
+LETTER = "\U00010400"
+
+
+def comment_of_long_words(number):
+    """Return 303 words of 32 characters of four bytes each, different from those of every other number."""
+    alphabet = [chr(ord(LETTER) + 40 + offset) for offset in range(40)]
+    words = []
+    for word in range(number * 303, number * 303 + 303):
+        digits = alphabet[word // 1600] + alphabet[word // 40 % 40] + alphabet[word % 40]
+        words.append(digits + alphabet[0] * 29)
+    return " ".join(words)
+
+
+def found(text):
+    return list(search.matching(Ticket.objects.all(), text).values_list("title", flat=True))
+
+
+def words_of(ticket):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tsvector_to_array(words) FROM tickets_searchdocument WHERE ticket_id = %s", [ticket.pk])
+        return set(cursor.fetchone()[0])
+
+
+def test_a_ticket_of_too_many_words_can_be_changed_and_is_found_by_its_title(api, agent):
+    ticket = TicketFactory(title="Printer")
+    for number in range(40):
+        CommentFactory(ticket=ticket, content=comment_of_long_words(number))
+
+    response = api(agent).patch(f"/api/tickets/{ticket.pk}/", {"title": "Scanner"})
+
+    assert response.status_code == 200
+    assert found("scanner") == found(f"#{ticket.pk}") == ["Scanner"]
+    assert len(words_of(ticket)) == search.MAXIMUM_DOCUMENT_WORDS
+
+
+def test_comments_fill_a_ticket_up_to_its_bound(agent):
+    ticket = TicketFactory(title="Printer")
+    before = len(words_of(ticket))
+    for number in range(24):
+        actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content=comment_of_long_words(number))
+
+    assert before + 23 * 303 < search.MAXIMUM_DOCUMENT_WORDS == len(words_of(ticket))
+    assert found("printer") == ["Printer"]
+
+
+def test_a_comment_of_ten_thousand_words_is_written(api, agent):
+    ticket = TicketFactory(title="Printer")
+    content = "".join(chr(0x4E00 + number) for number in range(10_000))
+
+    response = api(agent).post("/api/comments/", {"ticket": ticket.pk, "content": content})
+
+    assert response.status_code == 201
+    assert found(content[:2]) == found("printer") == ["Printer"]
+    assert len(words_of(ticket)) == search.MAXIMUM_DOCUMENT_WORDS
+
+
+def test_words_that_are_there_already_take_no_room(agent, monkeypatch):
+    monkeypatch.setattr(search, "MAXIMUM_DOCUMENT_WORDS", 5)
+    ticket = TicketFactory(title="one two three", description="four")
+
+    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="four three two one five six")
+
+    assert len(words_of(ticket)) == 5
+    assert {"one", "two", "three", "four"} < words_of(ticket)
+
+
+def test_new_words_are_learnt_in_one_order():
+    with CaptureQueriesContext(connection) as queries:
+        TicketFactory(title="zebra giraffe", description="printer")
+
+    [learning] = [query["sql"] for query in queries if "tickets_searchword" in query["sql"]]
+    assert "ORDER BY word" in learning
+
+
+def test_words_that_no_ticket_has_are_deleted(monkeypatch):
+    monkeypatch.setattr(search, "RANGE_SIZE", 2)
+    gone = TicketFactory(title="Zebra crossing", description="printer")
+    TicketFactory(title="Giraffe", description="printer 打印机 C++")
+    gone.delete()
+
+    assert delete_unused_search_words() == 2
+
+    assert set(SearchWord.objects.values_list("word", flat=True)) == {"giraffe", "printer", "c"}
+
+
+def test_words_are_deleted_once_nobody_is_writing_any():
+    TicketFactory(title="Zebra").delete()
+
+    with CaptureQueriesContext(connection) as queries:
+        search.delete_unused_words()
+
+    statements = [query["sql"] for query in queries]
+    lock = next(number for number, sql in enumerate(statements) if "SHARE ROW EXCLUSIVE" in sql)
+    assert any("NOT EXISTS" in sql for sql in statements[lock:])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_word_that_is_being_written_is_not_deleted(monkeypatch):
+    monkeypatch.setattr(search, "LOCK_TIMEOUT_MS", 10)
+    TicketFactory(title="Zebra").delete()
+    writer = connections.create_connection("default")
+    try:
+        writer.set_autocommit(False)
+        with writer.cursor() as cursor:
+            cursor.execute(search.LEARN_WORDS, {"learnt": ["zebra"], "ticket": None})
+        assert search.delete_unused_words() == 0
+        writer.rollback()
+    finally:
+        writer.close()
+
+    assert SearchWord.objects.filter(word="zebra").exists()
+
+
+def test_words_are_deleted_at_night():
+    entry = settings.CELERY_BEAT_SCHEDULE["delete-unused-search-words"]
+
+    assert entry == {"task": delete_unused_search_words.name, "schedule": crontab(hour=3, minute=47)}
+
+
+def test_the_search_is_rebuilt(monkeypatch, capsys):
+    monkeypatch.setattr(search, "RANGE_SIZE", 2)
+    tickets = TicketFactory.create_batch(5)
+    CommentFactory(ticket=tickets[3], content="extinguisher")
+    SearchDocument.objects.exclude(ticket=tickets[0]).delete()
+    with transaction.atomic():
+        SearchWord.objects.all().delete()
+
+    call_command("rebuild_search")
+
+    assert found("extinguish") == [tickets[3].title]
+    assert found("rinter") == [ticket.title for ticket in reversed(tickets)]
+    assert capsys.readouterr().out == "Indexed 5 tickets and deleted 0 unused words.\n"
