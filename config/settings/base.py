@@ -184,8 +184,8 @@ SIMPLE_JWT = {
 }
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
 LIST_CACHE_LIFETIME = timedelta(minutes=5)
 LIST_CACHE_BYTES = env.int("LIST_CACHE_MEGABYTES", default=128) * 1024 * 1024
 
@@ -269,6 +269,10 @@ CELERY_BEAT_SCHEDULE = {
     "delete-expired-address-changes": {
         "task": "helpdesk.users.tasks.delete_expired_address_changes",
         "schedule": crontab(hour=3, minute=34),
+    },
+    "delete-expired-idempotency-keys": {
+        "task": "helpdesk.core.tasks.delete_expired_idempotency_keys",
+        "schedule": crontab(hour=3, minute=36),
     },
     "delete-old-emails": {
         "task": "helpdesk.emails.tasks.delete_old_emails",

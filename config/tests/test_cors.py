@@ -3,7 +3,8 @@
 import pytest
 
 ORIGIN = "https://app.example.com"
-PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,content-type"}
+HEADERS = {"authorization", "content-type", "idempotency-key"}
+PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": ",".join(HEADERS)}
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def test_a_listed_origin_reads_answers_and_the_headers_that_clients_need(api, cu
     assert response.status_code == 200
     assert cors_headers(response) == {
         "access-control-allow-origin": ORIGIN,
-        "access-control-expose-headers": "RateLimit, RateLimit-Policy, Retry-After, X-Request-ID",
+        "access-control-expose-headers": "Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID",
     }
     assert "origin" in response.headers["Vary"]
 
@@ -39,7 +40,7 @@ def test_a_preflight_is_answered_without_a_token(api):
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == ORIGIN
     assert "PATCH" in response.headers["access-control-allow-methods"]
-    assert {"authorization", "content-type"} <= set(response.headers["access-control-allow-headers"].split(", "))
+    assert set(response.headers["access-control-allow-headers"].split(", ")) >= HEADERS
     assert "access-control-allow-credentials" not in response.headers
 
 

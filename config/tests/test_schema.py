@@ -118,6 +118,19 @@ def test_refusals_document_the_headers_that_tell_what_to_do(operations):
         assert {*responses.get("401", {}).get("headers", {})} <= {"WWW-Authenticate"}
 
 
+def test_what_creates_something_for_its_user_takes_an_idempotency_key(operations):
+    taking = {
+        name: operation
+        for name, operation in operations.items()
+        if "Idempotency-Key" in {parameter["name"] for parameter in operation.get("parameters", ())}
+    }
+
+    assert {*taking} == {"tickets_create", "comments_create"}
+    for operation in taking.values():
+        assert {"400", "409", "422"} <= operation["responses"].keys()
+        assert {*operation["responses"]["201"]["headers"]} == {"Idempotency-Replayed"}
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [

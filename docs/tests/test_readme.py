@@ -32,6 +32,7 @@ STATUSES_OF_THE_TOUR = [
     "200 /api/tickets/?search=teap+coff",
     "200 /api/tickets/?search=teapot",
     "201 /api/comments/",
+    "201 /api/comments/",
     "200 /api/auth/token/",
     "200 /api/users/me/",
     "200 /api/tickets/1/",

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from helpdesk.core.errors import PROBLEM_JSON
 from helpdesk.core.fields import ExactSerializer, TextField
+from helpdesk.core.idempotency import KEY_PARAMETER
 
 DESCRIPTIONS = {
     HTTPStatus.BAD_REQUEST: "A value is refused; `errors` names each with its reason.",
@@ -18,9 +19,11 @@ DESCRIPTIONS = {
     HTTPStatus.FORBIDDEN: "The caller may not do this.",
     HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not see it.",
     HTTPStatus.NOT_ACCEPTABLE: "The answer is JSON, which the Accept header excludes.",
-    HTTPStatus.CONFLICT: "Somebody else changed it, or took the same name, at the same time.",
+    HTTPStatus.CONFLICT: "Somebody else changed it, or took the same name, at the same time; or a request with the same "
+    "`Idempotency-Key` is in progress.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The `Idempotency-Key` was used for another request.",
     HTTPStatus.TOO_MANY_REQUESTS: "The rate limit is used up; `Retry-After` says for how many seconds.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The service is overloaded or restarting; try again after `Retry-After` seconds.",
 }
@@ -148,6 +151,8 @@ class ProblemAutoSchema(AutoSchema):
             statuses |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
         if self.method in {"PUT", "PATCH", "DELETE"}:
             statuses.add(HTTPStatus.CONFLICT)
+        if KEY_PARAMETER in self.get_override_parameters():
+            statuses |= {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
         if has_body or self._is_list_view():
             statuses.add(HTTPStatus.BAD_REQUEST)
         if self.view.get_authenticate_header(self.view.request):

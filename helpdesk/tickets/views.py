@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core.fields import Filters
+from helpdesk.core.idempotency import idempotent
 from helpdesk.core.json import dumps
 from helpdesk.core.pagination import NumberedPages
 from helpdesk.tickets import actions
@@ -149,6 +150,7 @@ class TicketViewSet(CachedListViewSet):
         return super().list(request)
 
     @extend_schema(responses={201: TicketDetailSerializer})
+    @idempotent
     def create(self, request: Request) -> Response:
         """Open a ticket of one's own. Customers may do so a number of times an hour."""
         ticket = actions.create_ticket(self.origin, **self.valid_input())
@@ -236,6 +238,7 @@ class CommentViewSet(CachedListViewSet):
         return super().list(request)
 
     @extend_schema(responses={201: CommentSerializer})
+    @idempotent
     def create(self, request: Request) -> Response:
         """Comment on a ticket that the caller may see. Customers may do so a number of times an hour."""
         ticket_id, content = self.valid_input().values()
