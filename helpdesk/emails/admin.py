@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
@@ -45,8 +45,8 @@ class AttemptInline(ForAgents, admin.TabularInline):  # type: ignore[type-arg] #
 class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
     list_display = ["time", "address", "subject", "state", "attempts", "error_excerpt"]
     list_filter = ["state", "kind"]
-    search_fields = ["address", "subject"]
-    search_help_text = _("Part of the address or the subject; #12 for ticket 12.")
+    search_fields = ["address"]
+    search_help_text = _("The beginning of the address, or all of it; #12 for ticket 12.")
     ordering = ["-id"]
     sortable_by = []
     inlines = [AttemptInline]
@@ -88,8 +88,7 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if search_term.startswith("#") and search_term[1:].isdecimal():
             return queryset.filter(event__ticket_id=int(search_term[1:16])), False
-        found = Q(address__icontains=search_term) | Q(subject__icontains=search_term)
-        return queryset.filter(found) if search_term else queryset, False
+        return queryset.to_address(search_term) if search_term else queryset, False
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.send_one_again))

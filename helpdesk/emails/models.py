@@ -3,9 +3,10 @@
 import uuid
 from typing import Self
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from helpdesk.core.request_id import MAXIMUM_LENGTH, request_id
@@ -41,8 +42,16 @@ class EmailQuerySet(models.QuerySet["Email"]):
         """Leave out what a worker is sending at this moment."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lte=Now()))
 
+    def waiting(self) -> Self:
+        """Those that are to be sent at this moment, the oldest first, whether or not a worker has claimed them."""
+        return self.pending().filter(next_at__lte=Now()).order_by("next_at")
+
     def due(self) -> Self:
-        return self.pending().unleased().filter(next_at__lte=Now()).order_by("next_at")
+        return self.waiting().unleased()
+
+    def to_address(self, beginning: str) -> Self:
+        """Keep those to addresses that begin so, in whatever case."""
+        return self.alias(lower_address=Lower("address")).filter(lower_address__startswith=beginning.lower())
 
 
 class Email(models.Model):
@@ -91,6 +100,9 @@ class Email(models.Model):
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent"), null=True)
 
+    attempt: "Attempt"
+    """The attempt of a claimed one, under way."""
+
     objects = EmailQuerySet.as_manager()
 
     class Meta:
@@ -112,6 +124,7 @@ class Email(models.Model):
             models.Index(fields=["next_at"], condition=Q(state="pending"), name="emails_email_due"),
             models.Index(fields=["state", "id"], name="emails_email_state"),
             models.Index(fields=["kind", "id"], name="emails_email_kind"),
+            models.Index(OpClass(Lower("address"), name="text_pattern_ops"), name="emails_email_address"),
         ]
 
     def __str__(self) -> str:
@@ -125,7 +138,7 @@ class Outcome(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One try to send an e-mail; one that stays pending was cut off, as by a killed worker."""
+    """One try to send an e-mail; one that was cut off is ended by the next claim, or by the sweep."""
 
     email = models.ForeignKey(Email, models.CASCADE, related_name="attempt_set")
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome, default=Outcome.PENDING)

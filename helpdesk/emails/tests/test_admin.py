@@ -4,6 +4,7 @@ import re
 from html import unescape
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 from django.urls import reverse
 
@@ -60,9 +61,39 @@ def test_it_is_filtered_by_state_and_kind_and_searched(desk):
     assert listed(desk, state__exact="dead") == [dead.pk]
     assert listed(desk, kind__exact="comment_added") == []
     assert listed(desk, q=sent.address) == [sent.pk]
-    assert listed(desk, q="status updated") == [dead.pk, sent.pk]
     assert listed(desk, q=f"#{sent.event.ticket_id}") == [sent.pk]
     assert listed(desk, q="#" + "9" * 30) == []
+
+
+@pytest.mark.parametrize(
+    "term", ["anna@example.com", "anna@", "ANNA@Example", "a_na", "nna", "%", "Printer"], ids=lambda term: term
+)
+def test_it_is_searched_by_the_beginning_of_the_address(desk, term):
+    email = EmailFactory(address="Anna@example.com", subject="Printer")
+    EmailFactory(address="bob.anna@example.com", subject="Printer")
+
+    found = listed(desk, q=term)
+
+    assert found == ([email.pk] if email.address.lower().startswith(term.lower()) else [])
+
+
+MANY = """
+    INSERT INTO emails_email (uuid, kind, address, language, subject, state, error, attempts)
+    SELECT gen_random_uuid(), 'password_reset', 'user' || number || '@example.com', 'en', 'S', 'pending', '', 0
+    FROM generate_series(1, 20000) AS number
+"""
+
+
+def test_a_search_among_many_reads_an_index(desk):
+    with connection.cursor() as cursor:
+        cursor.execute(MANY)
+        cursor.execute("ANALYZE emails_email")
+
+    plan = Email.objects.to_address("User123@example").order_by("-id")[:100].explain()
+
+    assert "emails_email_address" in plan
+    assert "Seq Scan" not in plan
+    assert len(listed(desk, q="User123@example")) == 1
 
 
 def test_a_page_shows_the_attempts_and_the_rendered_email_in_a_sandbox(desk):
