@@ -142,6 +142,7 @@ class LocalWorld(World):
         alone = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         worker = [*CELERY, "worker", "--concurrency", str(WORKER_PROCESSES), *alone]
         self.worker = self.program("worker", worker, lambda: " ready." in self.worker.said())
+        self.second_worker = self.program("second-worker", worker, lambda: " ready." in self.second_worker.said())
         beat = [*CELERY, "beat", "--schedule", str(self.folder / "beat"), "--pidfile=", "--loglevel", "INFO"]
         self.beat = self.program("beat", beat, lambda: "Starting" in self.beat.said())
         return [self.web, self.announcer, self.worker, self.beat]

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 MAXIMUM_ATTEMPTS = 24
 LONGEST_WAIT = timedelta(hours=1)
 RETENTION = timedelta(days=90)
+RELEASED_AT_ONCE = 1_000
+CUT_OFF = "The attempt was cut off: its worker was killed, paused, or lost PostgreSQL."
 # "MAIL": any number will do that no other program takes in this database.
 SWEEP_LOCK = 0x4D41494C
 
@@ -98,9 +100,20 @@ def claim(email_id: int) -> Email | None:
     """Lease a due e-mail to the caller, who is alone to send it until the lease ends; None when it is not to be had."""
     rows = Email.objects.raw(CLAIM, {"id": email_id, "lease": settings.EMAIL_LEASE, "maximum": MAXIMUM_ATTEMPTS})
     for email in rows:
-        Attempt.objects.create(email=email)
+        end_cut_off_attempts([email.pk])
+        email.attempt = Attempt.objects.create(email=email)
         return email
     return None
+
+
+def time_to_send(email: Email) -> timedelta:
+    """Return how long a claimed e-mail may still be sent by the database's clock: a third of the lease is to mark it.
+
+    Not positive when the lease has ended, or somebody else has claimed it.
+    """
+    end = F("lease_until") - settings.EMAIL_LEASE / 3
+    left = leased(email).annotate(left=end - Now()).values_list("left", flat=True).first()
+    return left or timedelta(0)
 
 
 @transaction.atomic
@@ -109,6 +122,7 @@ def mark_sent(email: Email) -> None:
     fields = {"state": EmailState.SENT, "sent_at": Now(), "lease_until": None, "error": ""}
     own(email).update(address=email.address, recipient=email.recipient, **fields)
     end_attempt(email, Outcome.SENT, "")
+    end_cut_off_attempts([email.pk])
     after_commit(note, email, EmailState.SENT)
 
 
@@ -145,6 +159,23 @@ def postpone(email: Email, *, error: str) -> None:
     after_commit(note, email, "postponed")
 
 
+@transaction.atomic
+def release(email: Email, *, error: str) -> None:
+    """Give the lease back, so that the e-mail is due again at once: nothing of it was accepted."""
+    leased(email).update(lease_until=None, error=error)
+    end_attempt(email, Outcome.FAILED, error)
+    after_commit(note, email, "released")
+
+
+@transaction.atomic
+def release_expired() -> int:
+    """Give back the leases of attempts that were cut off; returns how many."""
+    expired = Email.objects.pending().filter(lease_until__lte=Now()).select_for_update(skip_locked=True)
+    email_ids = list(expired.values_list("pk", flat=True)[:RELEASED_AT_ONCE])
+    end_cut_off_attempts(email_ids)
+    return Email.objects.filter(pk__in=email_ids).update(lease_until=None)
+
+
 def wait_after(attempts: int) -> timedelta:
     """Return the first wait, doubled by each attempt up to an hour, less up to a quarter so that not all come at once."""
     longest: timedelta = min(settings.EMAIL_FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
@@ -161,7 +192,7 @@ def begins_sweep() -> bool:
 def bury_lost() -> int:
     """Give up those whose last attempt was cut off, as all of those before may have been; returns how many."""
     lost = Email.objects.pending().unleased().filter(attempts__gte=MAXIMUM_ATTEMPTS)
-    return lost.update(state=EmailState.DEAD, error="The last attempt was cut off.", lease_until=None)
+    return lost.update(state=EmailState.DEAD, error=CUT_OFF, lease_until=None)
 
 
 def send_again(email: Email) -> None:
@@ -189,8 +220,13 @@ def leased(email: Email) -> QuerySet[Email]:
 
 
 def end_attempt(email: Email, outcome: Outcome, error: str) -> None:
-    last = Attempt.objects.filter(email_id=email.pk, outcome=Outcome.PENDING).order_by("-pk").values("pk")[:1]
-    Attempt.objects.filter(pk__in=last).update(outcome=outcome, error=error)
+    Attempt.objects.filter(pk=email.attempt.pk).update(outcome=outcome, error=error)
+
+
+def end_cut_off_attempts(email_ids: Sequence[int]) -> None:
+    """End those that nobody has ended; one whose worker lives after all says itself later what became of it."""
+    cut_off = Attempt.objects.filter(email__in=email_ids, outcome=Outcome.PENDING)
+    cut_off.update(outcome=Outcome.FAILED, error=CUT_OFF)
 
 
 def note(email: Email, end: str) -> None:

@@ -2,10 +2,19 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+
+# Counts also what a machine sleeps, where the system has such a clock.
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def now() -> timedelta:
+    """Return the time since some moment, whatever stops the process or is done to the time of day."""
+    return timedelta(seconds=time.clock_gettime(CLOCK))
 
 
 @contextmanager

@@ -3,15 +3,16 @@
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import InterfaceError, OperationalError, connection
 
 from helpdesk.core.request_id import on_behalf_of
 from helpdesk.emails import actions
-from helpdesk.emails.deadline import deadline
+from helpdesk.emails.deadline import deadline, now
 from helpdesk.emails.messages import message_of
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.audience import wants
@@ -20,6 +21,7 @@ from helpdesk.users.models import AddressChange, User
 
 logger = logging.getLogger(__name__)
 
+DATABASE_ERRORS = (OperationalError, InterfaceError)
 PERMANENT = 500
 PAUSES_SECONDS = (0.5, 1, 2, 4, 8)
 
@@ -27,17 +29,27 @@ PAUSES_SECONDS = (0.5, 1, 2, 4, 8)
 def deliver(email_id: int) -> None:
     """Send an e-mail that is due, and note what became of it; does nothing when somebody else is at it."""
     email = actions.claim(email_id)
-    if email is not None:
-        with on_behalf_of(email.request_id):
-            deliver_claimed(email)
+    if email is None:
+        return
+    with on_behalf_of(email.request_id):
+        try:
+            is_accepted = deliver_claimed(email)
+        except DATABASE_ERRORS as error:
+            logger.warning("E-mail %s is not sent, as PostgreSQL does not answer: %s", email_id, error)
+            persistently(partial(actions.release, error=described(error)), email)
+        else:
+            if is_accepted:
+                persistently(actions.mark_sent, email)
 
 
-def deliver_claimed(email: Email) -> None:
+def deliver_claimed(email: Email) -> bool:
+    """Return whether the SMTP server has accepted it; what became of it otherwise is noted."""
     find_recipient(email)
     if reason := reason_to_withdraw(email):
         actions.withdraw(email, reason=reason)
-    elif message := rendered(email):
-        send(email, message)
+        return False
+    message = rendered(email)
+    return message is not None and send(email, message)
 
 
 def find_recipient(email: Email) -> None:
@@ -92,7 +104,7 @@ def rendered(email: Email) -> EmailMultiAlternatives | None:
     """Return the message; what cannot be rendered never can, so it is given up with its reason."""
     try:
         return message_of(email)
-    except (OperationalError, InterfaceError):
+    except DATABASE_ERRORS:
         raise
     except Exception as error:
         logger.exception("E-mail %s cannot be rendered", email.pk)
@@ -100,10 +112,15 @@ def rendered(email: Email) -> EmailMultiAlternatives | None:
         return None
 
 
-def send(email: Email, message: EmailMultiAlternatives) -> None:
+def send(email: Email, message: EmailMultiAlternatives) -> bool:
+    """Return whether the SMTP server has accepted it; it is not asked when the lease has ended meanwhile."""
+    asked_at = now()
+    left = actions.time_to_send(email) - (now() - asked_at)
+    if left <= timedelta(0):
+        actions.release(email, error="The worker was held up for too long to send it within its lease.")
+        return False
     try:
-        # The note has to be made before the lease ends, too.
-        with deadline(settings.EMAIL_LEASE * 2 / 3):
+        with deadline(left):
             message.send()
     except (SMTPRecipientsRefused, SMTPDataError) as error:
         code, words = reply_in(error)
@@ -115,7 +132,8 @@ def send(email: Email, message: EmailMultiAlternatives) -> None:
     except ValueError as error:
         actions.bury(email, error=f"It cannot be sent: {described(error)}")
     else:
-        persistently(actions.mark_sent, email)
+        return True
+    return False
 
 
 def reply_in(error: SMTPRecipientsRefused | SMTPDataError) -> tuple[int, str]:
@@ -135,12 +153,12 @@ def described(error: Exception) -> str:
 
 
 def persistently(mark: Callable[[Email], None], email: Email) -> None:
-    """Note what cannot be undone, also while PostgreSQL restarts: forgotten, it would be sent twice."""
+    """Note what must not be forgotten, also while PostgreSQL restarts: a sent e-mail would be sent twice."""
     for pause in PAUSES_SECONDS:
         try:
             mark(email)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("E-mail %s is sent, but not noted yet: %s", email.pk, error)
+        except DATABASE_ERRORS as error:
+            logger.warning("The outcome of e-mail %s is not noted yet: %s", email.pk, error)
             connection.close()
             time.sleep(pause)
         else:

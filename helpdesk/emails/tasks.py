@@ -41,6 +41,7 @@ def send_due_emails() -> int:
     While the queue is long it starts nothing, or the queue would grow with every sweep; nor while another sweep does, as
     when workers come back to all those that beat has asked for meanwhile.
     """
+    actions.release_expired()
     actions.bury_lost()
     email_ids: list[int] = []
     with transaction.atomic():

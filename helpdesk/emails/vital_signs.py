@@ -9,7 +9,7 @@ from helpdesk.emails.models import Email, EmailState
 
 @vital_sign(Service.POSTGRESQL, at_most=120)
 def oldest_due_email_seconds() -> float:
-    next_at = Email.objects.due().values_list("next_at", flat=True).first()
+    next_at = Email.objects.waiting().values_list("next_at", flat=True).first()
     return 0.0 if next_at is None else max(0.0, (timezone.now() - next_at).total_seconds())
 
 

@@ -58,7 +58,7 @@ def test_what_is_being_sent_is_left_alone_until_its_lease_ends(smtp):
     send_email(email.pk)
 
     assert outcome(email) == ("sent", 2, "")
-    assert attempts() == [("pending", ""), ("sent", "")]
+    assert attempts() == [("failed", actions.CUT_OFF), ("sent", "")]
 
 
 def test_the_lease_is_ninety_seconds_of_the_databases_clock():
@@ -87,6 +87,87 @@ def test_a_worker_that_comes_back_late_marks_what_it_has_sent_but_not_what_it_ha
 
     actions.mark_sent(late)
     assert outcome(email) == ("sent", 2, "")
+    assert attempts() == [("sent", ""), ("failed", actions.CUT_OFF)]
+
+
+def test_a_worker_that_was_held_up_sends_nothing_and_takes_no_lease_from_another(smtp, monkeypatch):
+    email = EmailFactory()
+    find_recipient = delivery.find_recipient
+
+    def be_held_up(claimed):
+        let_lease_end()
+        monkeypatch.setattr(delivery, "find_recipient", find_recipient)
+        assert actions.claim(email.pk)
+        find_recipient(claimed)
+
+    monkeypatch.setattr(delivery, "find_recipient", be_held_up)
+
+    send_email(email.pk)
+
+    assert smtp.received == []
+    assert outcome(email) == ("pending", 2, "")
+    assert email.lease_until is not None
+    assert [outcome for outcome, _error in attempts()] == ["failed", "pending"]
+
+
+def test_a_worker_that_was_held_up_gives_back_the_lease_that_nobody_else_took(smtp, monkeypatch):
+    email = EmailFactory()
+    monkeypatch.setattr(delivery, "find_recipient", lambda claimed: let_lease_end())
+    error = "The worker was held up for too long to send it within its lease."
+
+    send_email(email.pk)
+
+    assert smtp.received == []
+    assert outcome(email) == ("pending", 1, error)
+    assert list(Email.objects.due()) == [email]
+    assert attempts() == [("failed", error)]
+
+
+def test_a_third_of_the_lease_is_left_to_mark_it_as_sent():
+    claimed = actions.claim(EmailFactory().pk)
+
+    assert timedelta(seconds=55) < actions.time_to_send(claimed) <= timedelta(seconds=60)
+
+    Email.objects.update(lease_until=Now() + timedelta(seconds=29))
+    assert actions.time_to_send(claimed) <= timedelta(0)
+    Email.objects.update(lease_until=Now() + timedelta(seconds=90), attempts=2)
+    assert actions.time_to_send(claimed) == timedelta(0)
+
+
+def test_a_worker_that_loses_postgresql_before_it_sends_gives_the_lease_back(transactional_db, smtp, monkeypatch):
+    email = EmailFactory()
+    reason_to_withdraw = delivery.reason_to_withdraw
+
+    def lose_connection(claimed):
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+        return reason_to_withdraw(claimed)
+
+    monkeypatch.setattr(delivery, "reason_to_withdraw", lose_connection)
+    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0))
+
+    send_email(email.pk)
+
+    assert smtp.received == []
+    assert list(Email.objects.due()) == [email]
+    assert [(outcome, error.partition(":")[0]) for outcome, error in attempts()] == [("failed", "OperationalError")]
+
+
+def test_what_was_accepted_is_not_given_back_when_it_cannot_be_marked(smtp, monkeypatch):
+    email = EmailFactory()
+
+    def fail(email):
+        raise OperationalError
+
+    monkeypatch.setattr(actions, "mark_sent", fail)
+    monkeypatch.setattr(delivery.connection, "close", lambda: None)
+    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0))
+
+    with pytest.raises(OperationalError):
+        send_email(email.pk)
+
+    assert len(smtp.received) == 1
+    assert not Email.objects.due().exists()
 
 
 def test_no_transaction_is_open_while_smtp_is_spoken_to(transactional_db, smtp, monkeypatch):
@@ -164,8 +245,21 @@ def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
 
     send_due_emails()
 
-    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "The last attempt was cut off.")
+    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, actions.CUT_OFF)
     assert started == []
+
+
+def test_the_sweep_ends_attempts_that_were_cut_off_and_no_other(started):
+    cut_off, under_way = EmailFactory(), EmailFactory()
+    actions.claim(cut_off.pk)
+    let_lease_end()
+    actions.claim(under_way.pk)
+
+    send_due_emails()
+
+    assert attempts() == [("failed", actions.CUT_OFF), ("pending", "")]
+    assert [email.lease_until is None for email in Email.objects.order_by("pk")] == [True, False]
+    assert started == [cut_off.pk]
 
 
 def test_a_sending_ends_before_its_lease_does(settings, smtp, monkeypatch):
@@ -174,8 +268,10 @@ def test_a_sending_ends_before_its_lease_does(settings, smtp, monkeypatch):
 
     send_email(EmailFactory().pk)
 
-    times = (timedelta(seconds=settings.EMAIL_TIMEOUT), *limits, settings.EMAIL_LEASE)
-    assert times == (timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=90))
+    (limit,) = limits
+    assert timedelta(seconds=55) < limit <= timedelta(seconds=60)
+    assert settings.EMAIL_TIMEOUT == 20
+    assert settings.EMAIL_LEASE.total_seconds() == 90
 
 
 def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
