@@ -8,6 +8,10 @@ from config.settings.local import *
 # Applications
 INSTALLED_APPS = [*local.INSTALLED_APPS, "faults"]
 
+# PostgreSQL
+DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=5000"
+ANNOUNCER_IDLE_TIMEOUT = timedelta(seconds=5)
+
 # Requests: counted as ever, and never refused
 THROTTLE_USER_RATE = THROTTLE_ANON_RATE = THROTTLE_LOGIN_RATE = THROTTLE_TICKET_RATE = THROTTLE_COMMENT_RATE = (
     "1000000/minute"

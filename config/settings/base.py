@@ -83,6 +83,16 @@ TEMPLATES = [
 DATABASE_URL = required("DATABASE_URL", meaning="the address of PostgreSQL, postgres://user:password@host:5432/name")
 if not DATABASE_URL.startswith(("postgres://", "postgresql://")):
     refuse("DATABASE_URL has a value that cannot be read: it begins with postgres://.")
+# A client whose host has vanished holds its locks for some 20 seconds, one that is hung in a transaction for 30.
+DATABASE_CLIENT_LIMITS = {
+    "statement_timeout": env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000),
+    "idle_in_transaction_session_timeout": 30_000,
+    "client_connection_check_interval": 5_000,
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
@@ -90,10 +100,15 @@ DATABASES["default"] |= {
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {
         "connect_timeout": 5,
-        "options": f"-c statement_timeout={env.int('DATABASE_STATEMENT_TIMEOUT_MS', default=30_000)}",
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+        "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_CLIENT_LIMITS.items()),
     },
 }
 MIGRATION_LOCK_TIMEOUT_MS = 5_000
+ANNOUNCER_IDLE_TIMEOUT = timedelta(seconds=30)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis

@@ -8,8 +8,10 @@ costs a second, the time between two looks.
 import logging
 import time
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
@@ -27,6 +29,7 @@ LEADER_LOCK = 0x48454C50
 BATCH_SIZE = 200
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 30.0
+MILLISECOND = timedelta(milliseconds=1)
 
 announced = Count("helpdesk_events_announced_total", "Events told to those who listen.", labels=["kind"])
 
@@ -96,6 +99,11 @@ def becomes_leader() -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK])
         is_leader = bool(cursor.fetchone()[0])
         if is_leader:
+            # The leader asks every second: one that does not is hung, and PostgreSQL gives its lock to another.
+            cursor.execute(
+                "SELECT set_config('idle_session_timeout', %s, false)",
+                [f"{settings.ANNOUNCER_IDLE_TIMEOUT / MILLISECOND:.0f}"],
+            )
             cursor.execute(f"LISTEN {BELL}")
     return is_leader
 
