@@ -1,7 +1,7 @@
 """Where agents see what was mailed to whom, what became of it, and send it again."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from helpdesk.core.admin import ReadOnlyAdmin
 from helpdesk.emails.actions import send_again
 from helpdesk.emails.messages import preview_of
-from helpdesk.emails.models import Attempt, Email
+from helpdesk.emails.models import Attempt, Email, EmailQuerySet
 from helpdesk.tickets.models import Ticket
 from helpdesk.users.admin import AgentModelAdmin, ForAgents
 
@@ -88,7 +88,7 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if search_term.startswith("#") and search_term[1:].isdecimal():
             return queryset.filter(event__ticket_id=int(search_term[1:16])), False
-        return queryset.to_address(search_term) if search_term else queryset, False
+        return cast("EmailQuerySet", queryset).to_address(search_term) if search_term else queryset, False
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.send_one_again))
