@@ -9,6 +9,7 @@ from helpdesk.core.storage import AUTOVACUUM
 
 GROWING = [
     "axes.AccessAttempt",
+    "core.IdempotencyKey",
     "emails.Attempt",
     "emails.Email",
     "notifications.Frame",
