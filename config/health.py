@@ -22,7 +22,6 @@ EXAMPLE = OpenApiExample(
             "dead_emails": {"value": 0, "at_most": 0, "ok": True},
             "bounced_emails": {"value": 3, "at_most": None, "ok": True},
             "email_sweep_age_seconds": {"value": 351.8, "at_most": 60, "ok": False},
-            "newest_backup_age_seconds": {"value": 39_600.5, "at_most": 93_600, "ok": True},
         },
     },
     response_only=True,

@@ -26,6 +26,7 @@ def no_sweep() -> None:
 def no_lease() -> None:
     """Let several workers send an e-mail at the same time."""
     actions.CLAIM = CLAIM_WITHOUT_LEASE
+    actions.time_to_send = lambda email: settings.EMAIL_LEASE
 
 
 def sequence_as_cursor() -> None:

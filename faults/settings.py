@@ -9,7 +9,9 @@ from config.settings.local import *
 INSTALLED_APPS = [*local.INSTALLED_APPS, "faults"]
 
 # PostgreSQL
-DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=5000"
+DATABASE = local.DATABASES["default"]
+SHORT_OPTIONS = f"{DATABASE['OPTIONS']['options']} -c idle_in_transaction_session_timeout=5000"
+DATABASES = {"default": DATABASE | {"OPTIONS": DATABASE["OPTIONS"] | {"options": SHORT_OPTIONS}}}
 ANNOUNCER_IDLE_TIMEOUT = timedelta(seconds=5)
 
 # Requests: counted as ever, and never refused

@@ -83,7 +83,7 @@ NO_FILTERS = {
         "-title",
         "\0",
     ],
-    ("tickets", "search"): ["a" * 201, "\0", "printer\0", " ".join(map(str, range(1500))), "a b c d e f g h i j k"],
+    ("tickets", "search"): ["a" * 201, "\0", "printer\0", " ".join(map(str, range(1500)))],
     ("comments", "ticket"): NO_IDS,
     ("notifications", "after_seq"): [number for number in NO_IDS if number != "0"],
     ("notifications", "unread"): ["1", "yes", "null", "True", "\0"],
@@ -112,7 +112,7 @@ WITHOUT_WORDS = [
     "{}",
     "#",
 ]
-WITHOUT_WORDS += ["$$", "-", ".", "\u200b", "\u202e", "💥", "\ue000", "\ufffe"]
+WITHOUT_WORDS += ["$$", "-", ".", "💥", "\ue000", "\ufffe"]
 WITH_ABSENT_WORDS = [
     "absent:*",
     "absent | printer",

@@ -18,11 +18,15 @@ INVISIBLE = (
 # overrides, isolates). Not the rest of Cf, which joins emojis and marks the direction of Arabic and Hebrew.
 NOT_IN_A_LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 VISIBLE = rf"[^{WHITE_SPACE}{INVISIBLE}]"
+# Without the rare ones of them: regex engines of clients refuse to compile the rest beside a long maximum length.
+PROBABLY_VISIBLE = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
 
-NOT_BLANK_PATTERN = rf"^[^\u0000]*{VISIBLE}[^\u0000]*$"
+NOT_BLANK_PATTERN = rf"^[^\u0000]*{PROBABLY_VISIBLE}[^\u0000]*$"
 # Within white space that is trimmed.
-ONE_LINE_PATTERN = rf"^[{WHITE_SPACE}]*[^{NOT_IN_A_LINE}]*{VISIBLE}[^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*$"
-ONE_LINE_OR_BLANK_PATTERN = rf"^[{WHITE_SPACE}]*(?:[^{NOT_IN_A_LINE}]*{VISIBLE}[^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*)?$"
+ONE_LINE_PATTERN = rf"^[{WHITE_SPACE}]*[^{NOT_IN_A_LINE}]*{PROBABLY_VISIBLE}[^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*$"
+ONE_LINE_OR_BLANK_PATTERN = (
+    rf"^[{WHITE_SPACE}]*(?:[^{NOT_IN_A_LINE}]*{PROBABLY_VISIBLE}[^{NOT_IN_A_LINE}]*[{WHITE_SPACE}]*)?$"
+)
 
 NOT_ON_ONE_LINE = re.compile(f"[{NOT_IN_A_LINE}]")
 SEEN = re.compile(VISIBLE)

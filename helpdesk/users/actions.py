@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
@@ -50,23 +50,15 @@ def add_user(user: User, *, by: User) -> None:
     user_changed.send(User, user=user, by=by, changed=frozenset())
 
 
+@transaction.atomic
 def update_user(user_id: int, *, changes: Mapping[str, Any], by: User, kept_session: str = "") -> User:
     """Write these fields of a user and no others; return the user as they are then.
 
     Another address or a deactivation cancels an address that waits to be confirmed, and another address ends all
-    sessions but one. Raises User.DoesNotExist, and ValidationError for what contradicts another change meanwhile.
+    sessions but one. Raises User.DoesNotExist, and IntegrityError for what contradicts another change meanwhile.
     """
     if unknown := changes.keys() - CHANGEABLE_FIELDS:
         raise ValueError(unknown)
-    try:
-        return write_changes(user_id, changes=changes, by=by, kept_session=kept_session)
-    except IntegrityError as error:
-        message = _("This contradicts what somebody else has changed meanwhile. Look at it again.")
-        raise ValidationError(message, code="conflict") from error
-
-
-@transaction.atomic
-def write_changes(user_id: int, *, changes: Mapping[str, Any], by: User, kept_session: str) -> User:
     user: User = User.objects.select_for_update(no_key=True).get(pk=user_id)
     changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
     if not changed:

@@ -11,6 +11,7 @@ from django.contrib.auth import forms as auth_forms
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError
 from django.db.models import PROTECT
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -120,7 +121,11 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
             add_user(obj, by=agent_of(request))
             return
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        user = update_user(obj.pk, changes=changes, by=agent_of(request))
+        try:
+            user = update_user(obj.pk, changes=changes, by=agent_of(request))
+        except IntegrityError as error:
+            message = _("This contradicts what somebody else has changed meanwhile. Look at it again.")
+            raise ValidationError(message, code="conflict") from error
         if user == request.user:
             # Another address would log them out here as well.
             update_session_auth_hash(request, user)

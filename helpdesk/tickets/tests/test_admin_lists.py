@@ -122,9 +122,9 @@ def test_the_search_is_the_search_of_the_api(desk, term):
     assert listed(response) == [found]
 
 
-@pytest.mark.parametrize("term", ["one two three four five six seven eight nine ten eleven", "x" * 201])
 @pytest.mark.parametrize("url", [TICKETS, COMMENTS, EVENTS])
-def test_a_search_beyond_the_limits_finds_nothing_and_says_why(desk, url, term):
+def test_a_search_beyond_the_limit_finds_nothing_and_says_why(desk, url):
+    term = "x" * 201
     TicketFactory(title=term[:200])
 
     response = desk.get(url, {"q": term})
