@@ -160,7 +160,11 @@ class ProductionContainers(ComposeStack):
         super().__init__(
             folder,
             files=["docker-compose.production.yml", "compose/tests/mail.yml"],
-            variables={name: f"{LOOPBACK}:{port}" for name, port in ports.items()} | {"FLOWER_PORT": str(free_port())},
+            variables={
+                **{name: f"{LOOPBACK}:{port}" for name, port in ports.items()},
+                "FLOWER_PORT": str(free_port()),
+                "IPV6_SUBNET": f"fd00:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64",
+            },
         )
         fill_in(folder / ".envs" / ".production")
         self.authority = folder / "authority.crt"
@@ -241,7 +245,7 @@ def fill_in(folder):
     """Give a value to every empty variable of the templates, and no limits to a load."""
     for path in map(folder.joinpath, (".site", ".django", ".postgres")):
         path.write_text(EMPTY.sub(lambda match: f"{match[1]}={VALUES[match[1]]}", path.read_text()))
-    limits = FOR_A_LOAD | {"EMAIL_HOST": "mailpit", "EMAIL_PORT": "1025"}
+    limits = FOR_A_LOAD | {"EMAIL_PORT": "1025"}
     with (folder / ".django").open("a") as file:
         file.writelines(f"{name}={value}\n" for name, value in limits.items())
 

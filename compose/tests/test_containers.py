@@ -21,9 +21,9 @@ SEED = 1
 DELIVERED_SECONDS = 120
 STALLED_UPLOADS = 20
 UPLOAD = (
-    "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-    + "[" * 100
+    "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 )
+LARGE_UPLOADS, LARGE = 100, 1_000_000
 OTHER_ACCOUNTS = dict.fromkeys(("postgres", "backups", "redis"), "999:999")
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
 SUM_OF_TABLE = """
@@ -38,12 +38,12 @@ def sums_of_tables(stack):
     return stack.sql(" UNION ALL ".join(SUM_OF_TABLE.format(name) for name in tables))
 
 
-def upload_that_stalls(stack, path):
-    """Open a TLS connection and send the beginning of a body whose rest never comes."""
+def upload_that_stalls(stack, path, sent=100):
+    """Open a TLS connection and send the beginning of a body, in bytes, whose end never comes."""
     connection = stack.tls.wrap_socket(
         socket.create_connection(("localhost", stack.port)), server_hostname="localhost"
     )
-    connection.sendall(UPLOAD.format(path=path).encode())
+    connection.sendall(UPLOAD.format(path=path, length=sent + 1).encode() + b"[" * sent)
     return connection
 
 
@@ -113,7 +113,20 @@ def test_web_is_replaced_under_load_without_a_failed_request(production):
     assert len(production.containers("web")) == len(before)
 
 
-@pytest.mark.parametrize("path", ["/api/auth/token/", "/api/tickets/", "/admin/login/", "/ws/notifications/"])
+def test_large_uploads_that_stall_leave_the_proxy_its_memory(production):
+    (before,) = production.state("proxy")
+    with ExitStack() as stack, ThreadPoolExecutor(STALLED_UPLOADS) as pool:
+        uploads = range(LARGE_UPLOADS)
+        for connection in pool.map(lambda _: upload_that_stalls(production, "/api/auth/token/", LARGE), uploads):
+            stack.enter_context(connection)
+        assert production.web_answers()
+
+    (after,) = production.state("proxy")
+    assert after["State"]["StartedAt"] == before["State"]["StartedAt"]
+    assert after["RestartCount"] == 0
+
+
+@pytest.mark.parametrize("path", ["/api/auth/token/", "/api/tickets/", "/admin/login/"])
 def test_uploads_that_stall_keep_nobody_waiting(production, path):
     with ExitStack() as stack, ThreadPoolExecutor(STALLED_UPLOADS) as pool:
         for connection in pool.map(lambda _: upload_that_stalls(production, path), range(STALLED_UPLOADS)):
