@@ -149,22 +149,22 @@ def give_up(email: Email, state: EmailState, error: str) -> None:
 
 
 @transaction.atomic
-def postpone(email: Email, *, error: str) -> None:
+def postpone(email: Email, *, error: str, end: str = "postponed") -> None:
     """Try again later, unless the attempts are used up."""
     if email.attempts >= MAXIMUM_ATTEMPTS:
         bury(email, error=error)
         return
     leased(email).update(next_at=Now() + wait_after(email.attempts), error=error, lease_until=None)
     end_attempt(email, Outcome.FAILED, error)
-    after_commit(note, email, "postponed")
+    after_commit(note, email, end)
 
 
-@transaction.atomic
 def release(email: Email, *, error: str) -> None:
-    """Give the lease back, so that the e-mail is due again at once: nothing of it was accepted."""
-    leased(email).update(lease_until=None, error=error)
-    end_attempt(email, Outcome.FAILED, error)
-    after_commit(note, email, "released")
+    """Give the lease back, as nothing was sent.
+
+    It waits as after a failed attempt, so that the attempts outlast an outage of PostgreSQL as well as one of SMTP.
+    """
+    postpone(email, error=error, end="released")
 
 
 @transaction.atomic

@@ -110,17 +110,32 @@ def test_a_worker_that_was_held_up_sends_nothing_and_takes_no_lease_from_another
     assert [outcome for outcome, _error in attempts()] == ["failed", "pending"]
 
 
-def test_a_worker_that_was_held_up_gives_back_the_lease_that_nobody_else_took(smtp, monkeypatch):
-    email = EmailFactory()
+@pytest.mark.parametrize(
+    ("earlier", "wait"), [(0, timedelta(seconds=15)), (3, timedelta(minutes=2)), (22, actions.LONGEST_WAIT)]
+)
+def test_a_worker_that_was_held_up_gives_back_the_lease_that_nobody_else_took(smtp, monkeypatch, earlier, wait):
+    email = EmailFactory(attempts=earlier)
     monkeypatch.setattr(delivery, "find_recipient", lambda claimed: let_lease_end())
     error = "The worker was held up for too long to send it within its lease."
 
     send_email(email.pk)
 
     assert smtp.received == []
-    assert outcome(email) == ("pending", 1, error)
-    assert list(Email.objects.due()) == [email]
+    assert outcome(email) == ("pending", earlier + 1, error)
+    left = Email.objects.annotate(left=F("next_at") - Now()).get(lease_until=None).left
+    assert wait * 0.7 < left <= wait
     assert attempts() == [("failed", error)]
+
+
+def test_the_last_attempt_of_a_worker_that_was_held_up_ends_with_its_reason(smtp, monkeypatch):
+    email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS - 1)
+    monkeypatch.setattr(delivery, "find_recipient", lambda claimed: let_lease_end())
+
+    send_email(email.pk)
+
+    state, count, error = outcome(email)
+    assert (state, count) == ("dead", actions.MAXIMUM_ATTEMPTS)
+    assert error.startswith("The worker was held up")
 
 
 def test_a_third_of_the_lease_is_left_to_mark_it_as_sent():
@@ -149,7 +164,7 @@ def test_a_worker_that_loses_postgresql_before_it_sends_gives_the_lease_back(tra
     send_email(email.pk)
 
     assert smtp.received == []
-    assert list(Email.objects.due()) == [email]
+    assert list(Email.objects.pending().unleased()) == [email]
     assert [(outcome, error.partition(":")[0]) for outcome, error in attempts()] == [("failed", "OperationalError")]
 
 
