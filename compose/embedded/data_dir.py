@@ -19,6 +19,7 @@ from compose.embedded.processes import end_leftovers
 # A stack that has just locked the folder writes its process id next.
 SECONDS_TO_SIGN = 1.0
 POLL_SECONDS = 0.1
+PACKAGE = "compose.embedded"
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _lock(descriptor: int, data_dir: DataDir) -> None:
         raise Refusal(
             f"The data folder {data_dir.path} is in use by a running stack (pid {pid}): stop it, or set DATA_DIR.",
         )
-    end_leftovers(_with_children(_other_holders(data_dir)))
+    end_leftovers(_with_children([holder for holder in _other_holders(data_dir) if _is_leftover(holder)]))
     if not _try_lock(descriptor):
         pids = ", ".join(str(holder.pid) for holder in _other_holders(data_dir)) or "unknown"
         raise Refusal(
@@ -177,6 +178,15 @@ def _holders(data_dir: DataDir) -> list[psutil.Process]:
 
 def _other_holders(data_dir: DataDir) -> list[psutil.Process]:
     return [holder for holder in _holders(data_dir) if holder.pid != os.getpid()]
+
+
+def _is_leftover(holder: psutil.Process) -> bool:
+    """Tell a killed stack's process, which another session's has adopted, from who waits for the folder or reads it."""
+    with suppress(psutil.Error, OSError):
+        parent = holder.ppid()
+        is_orphan = parent <= 1 or os.getsid(parent) != os.getsid(holder.pid)
+        return is_orphan and PACKAGE in " ".join(holder.cmdline())
+    return False
 
 
 def _with_children(parents: list[psutil.Process]) -> list[psutil.Process]:

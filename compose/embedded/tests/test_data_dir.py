@@ -47,6 +47,28 @@ def test_what_a_killed_stack_has_left_running_is_ended(folder):
     assert [process for process in leftovers if lives(process)] == []
 
 
+WAITING_STACK = "import sys, time; lock = open(sys.argv[1]); print(flush=True); time.sleep(60)  # compose.embedded"
+ADOPTED_READER = 'exec 3<"$0"; sleep 60 >/dev/null & echo $!'
+
+
+def test_who_waits_for_the_folder_or_reads_its_lock_is_not_ended(folder):
+    lock = folder / "data" / "helpdesk.lock"
+    killed = [sys.executable, "-c", KILLED_STACK, str(folder / "data")]
+    with subprocess.Popen(killed, cwd=ROOT, stdout=subprocess.PIPE, text=True) as stack:
+        stack.stdout.readline()
+        stack.kill()
+    reader = psutil.Process(int(subprocess.check_output(["sh", "-c", ADOPTED_READER, lock])))
+    with subprocess.Popen([sys.executable, "-c", WAITING_STACK, lock], stdout=subprocess.PIPE) as waiting:
+        waiting.stdout.readline()
+
+        with claim(folder / "data"):
+            assert waiting.poll() is None
+            assert lives(reader)
+
+        waiting.kill()
+    reader.kill()
+
+
 def test_the_secret_key_stays_and_only_its_owner_may_read_it(folder):
     with claim(folder / "data") as data_dir:
         first = data_dir.secret_key
