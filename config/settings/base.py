@@ -287,7 +287,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "delete-expired-idempotency-keys": {
         "task": "helpdesk.core.tasks.delete_expired_idempotency_keys",
-        "schedule": crontab(hour=3, minute=36),
+        "schedule": crontab(minute=36),
     },
     "delete-old-emails": {
         "task": "helpdesk.emails.tasks.delete_old_emails",

@@ -162,16 +162,26 @@ def test_a_key_is_free_again_after_a_day(api, customer, age, tickets):
     assert written() == (tickets, 0, tickets, 1)
 
 
-def test_expired_keys_are_deleted_every_night(api, customer, settings):
+def test_a_key_of_yesterday_that_is_not_deleted_yet_is_for_any_request(api, customer):
+    client = api(customer)
+    post(client, TICKET)
+    IdempotencyKey.objects.update(created_at=timezone.now() - RETENTION)
+
+    response = post(client, TICKET | {"title": "Another"})
+
+    assert (response.status_code, response.json()["title"]) == (201, "Another")
+
+
+def test_expired_keys_are_deleted_every_hour(api, customer, settings):
     for key, age in {"old": RETENTION, "young": RETENTION - timedelta(minutes=1)}.items():
         post(api(customer), TICKET, key=key)
         IdempotencyKey.objects.filter(key=key).update(created_at=timezone.now() - age)
-    nightly = {entry["task"]: entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    schedules = {entry["task"]: entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
 
     assert delete_expired_idempotency_keys() == 1
 
     assert [stored.key for stored in IdempotencyKey.objects.all()] == ["young"]
-    assert isinstance(nightly[delete_expired_idempotency_keys.name], crontab)
+    assert schedules[delete_expired_idempotency_keys.name] == crontab(minute=36)
 
 
 def test_without_a_key_nothing_is_asked_or_stored(api, customer):
