@@ -11,7 +11,14 @@ from django.conf import settings
 
 from helpdesk.core import redis
 
+# Forgets here and not where reports are read: between the reading and the deletion one may be renewed.
 REPORT = """
+local reports = redis.call('HGETALL', KEYS[1])
+for i = 1, #reports, 2 do
+    if tonumber(string.match(reports[i + 1], '%S+$')) < tonumber(ARGV[4]) then
+        redis.call('HDEL', KEYS[1], reports[i])
+    end
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """
@@ -26,11 +33,12 @@ class Report(NamedTuple):
 
 
 def report(process: str, count: int, *, silence_seconds: float) -> None:
-    """Publish what a process reports; raises RedisError when Redis does not answer."""
+    """Publish what a process reports, and forget what has expired; raises RedisError when Redis does not answer."""
     valid: timedelta = 3 * settings.WEBSOCKET_COUNT_INTERVAL
-    text = f"{count} {silence_seconds} {time.time() + valid.total_seconds()}"
+    now = time.time()
+    text = f"{count} {silence_seconds} {now + valid.total_seconds()}"
     with redis.connection() as client:
-        client.eval(REPORT, 1, key(), process, text, valid // timedelta(milliseconds=1))
+        client.eval(REPORT, 1, key(), process, text, valid // timedelta(milliseconds=1), now)
 
 
 def total() -> int:
@@ -44,14 +52,9 @@ def longest_silence_seconds() -> float:
 
 
 def valid_reports() -> list[Report]:
-    """Return what is still valid, and forget the rest."""
     with redis.connection() as client:
-        stored = cast("dict[bytes, bytes]", client.hgetall(key()))
-        reports = {process.decode(): report_of(text) for process, text in stored.items()}
-        expired = [process for process, report in reports.items() if report.valid_until < time.time()]
-        if expired:
-            client.hdel(key(), *expired)
-    return [report for process, report in reports.items() if process not in expired]
+        stored = cast("list[bytes]", client.hvals(key()))
+    return [report for report in map(report_of, stored) if report.valid_until >= time.time()]
 
 
 def report_of(text: bytes) -> Report:

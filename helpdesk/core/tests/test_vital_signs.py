@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from helpdesk.core import vital_signs
+from helpdesk.core import redis, vital_signs
 from helpdesk.core.redis import RedisError
 from helpdesk.emails.models import EmailState
 from helpdesk.emails.tasks import send_due_emails
@@ -185,6 +185,26 @@ def test_open_sockets_are_summed_until_their_process_is_silent_for_long(monkeypa
     open_sockets.report("another", 4, silence_seconds=0.1)
 
     assert sign("open_websockets") == {"value": 7, "at_most": None, "ok": True}
+    with redis.connection() as client:
+        assert set(client.hkeys(open_sockets.key())) == {b"one", b"another"}
+
+
+@pytest.mark.django_db
+def test_a_report_that_is_renewed_while_it_is_read_stays(monkeypatch):
+    report_of = open_sockets.report_of
+    with monkeypatch.context() as then:
+        then.setattr(open_sockets.time, "time", lambda: timezone.now().timestamp() - 16)
+        open_sockets.report("late", 5, silence_seconds=0.1)
+
+    def be_renewed(text):
+        open_sockets.report("late", 5, silence_seconds=0.1)
+        return report_of(text)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(open_sockets, "report_of", be_renewed)
+        assert open_sockets.total() == 0
+
+    assert open_sockets.total() == 5
 
 
 @pytest.mark.django_db
