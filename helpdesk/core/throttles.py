@@ -88,11 +88,15 @@ class RequestThrottle(AtomicThrottle):
         return rate(settings.THROTTLE_ANON_RATE), "anon", client_network(request)
 
 
-class CredentialThrottle(RequestThrottle):
-    """The same for views that take a password or a refresh token: 503 while Redis is down."""
+class UnavailableWithoutRedis(AtomicThrottle):
+    """Answers 503 while Redis is down, where a limit protects more than this service's own load."""
 
     def without_redis(self) -> bool:
         raise ServiceUnavailable
+
+
+class CredentialThrottle(UnavailableWithoutRedis, RequestThrottle):
+    """Limits requests to views that take a password or a refresh token."""
 
 
 def problem_of_counted_request(error: Exception, context: dict[str, Any]) -> Response | None:

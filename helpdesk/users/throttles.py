@@ -1,17 +1,16 @@
-"""A limit on what strangers can have mailed to somebody."""
+"""A limit on what others can have mailed to somebody."""
 
 from django.conf import settings
 from limits import RateLimitItem
 from rest_framework.request import Request
 
-from helpdesk.core.errors import ServiceUnavailable
-from helpdesk.core.throttles import AtomicThrottle, rate
+from helpdesk.core.throttles import UnavailableWithoutRedis, rate
 from helpdesk.users.authentication import current_user
 
 MAXIMUM_ADDRESS_LENGTH = 254
 
 
-class AddressThrottle(AtomicThrottle):
+class AddressThrottle(UnavailableWithoutRedis):
     """THROTTLE_MAIL_RATE for the e-mail address in the body, whoever asks and whether it is known or not."""
 
     def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
@@ -19,9 +18,6 @@ class AddressThrottle(AtomicThrottle):
         if not isinstance(address, str):
             return None, "mail", ""
         return rate(settings.THROTTLE_MAIL_RATE), "mail", address.strip().lower()[:MAXIMUM_ADDRESS_LENGTH]
-
-    def without_redis(self) -> bool:
-        raise ServiceUnavailable
 
 
 class NewAddressThrottle(AddressThrottle):
@@ -34,7 +30,7 @@ class NewAddressThrottle(AddressThrottle):
 
 
 class AddressChangeThrottle(NewAddressThrottle):
-    """THROTTLE_MAIL_RATE for the user who asks for other addresses: the present one is told each time."""
+    """THROTTLE_MAIL_RATE for the user who asks for other addresses: the present one gets a notice each time."""
 
     def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
         limit, policy, _address = super().limit_of(request)
