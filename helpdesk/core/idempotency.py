@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial, wraps
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from django.db import connection, transaction
 from django.http import HttpResponse
@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -87,9 +87,7 @@ def key_of(request: Request) -> str | None:
 @transaction.atomic
 def answer_once(request: Request, key: str, create: Callable[[], Response]) -> HttpResponse:
     """Return the stored answer to the request, or create's, which is stored."""
-    user_id = request.user.pk
-    if user_id is None:
-        raise NotAuthenticated
+    user_id = cast("int", request.user.pk)
     fingerprint = sha256(f"{request.method} {request.path}\n".encode() + request.body).digest()
     is_ours = try_lock(user_id, key)
     stored = IdempotencyKey.objects.filter(user_id=user_id, key=key).first()
