@@ -1,4 +1,4 @@
-"""Limits of Daphne's HTTP side: a body over the limit is refused while it arrives, and what is no HTTP is told why.
+"""Limits of Daphne's HTTP side: a body over the limit is refused while it arrives, and malformed HTTP is answered 400.
 
 Twisted, below Daphne, keeps a whole body before it asks the application, however large the body is.
 """

@@ -1,4 +1,4 @@
-"""How many are told live, and whether the processes that hold them receive what is published."""
+"""How many connections there are, and whether the processes that hold them receive what is published."""
 
 from helpdesk.core.vital_signs import Service, vital_sign
 from helpdesk.notifications.open_sockets import longest_silence_seconds, total

@@ -96,7 +96,7 @@ def update_profile(user: User, *, changes: Mapping[str, str], session: str = "")
 def ask_for_address(user: User, email: str, *, session: str) -> None:
     """Have an address asked whether it is the user's, and no other one that waits; their present one ends the waiting.
 
-    It does the same for an address that somebody else has: that is told to the address alone. The session is the one
+    It does the same for an address that somebody else has: only the e-mail to it says so. The session is the one
     that goes on when the address is confirmed.
     """
     AddressChange.objects.filter(user=user).delete()
@@ -121,7 +121,7 @@ def change_password(user: User, *, new_password: str | None) -> None:
 def register(*, username: str, email: str, password: str, name: str, language: Language) -> None:
     """Hold the username for a day, and have the address asked whether it is theirs; ValidationError if it is taken.
 
-    It does the same for an address that somebody has already: that is told to the address alone.
+    It does the same for an address that somebody has already: only the e-mail to it says so.
     """
     Registration.objects.expired().filter(username=username).delete()
     if any(model.objects.filter(username=username).exists() for model in (User, Registration)):

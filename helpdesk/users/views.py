@@ -97,7 +97,7 @@ class RegistrationView(CredentialView):
     def post(self, request: Request) -> Response:
         """Register as a customer: an e-mail asks whether the address is yours, and the account begins when you confirm.
 
-        The answer is the same for an address that already has an account; that is told in the e-mail.
+        The answer is the same for an address that already has an account; the e-mail says so.
         """
         actions.register(**{"language": language_of(request), **self.valid_input()})
         return Response(status=status.HTTP_202_ACCEPTED)
@@ -179,7 +179,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         It waits in `pending_email`, in place of one that waits already, until its owner has confirmed it
         by the link that is mailed to it; the present address is told. Asking for the present one ends the waiting, and
         so do a day, a new password and deactivation. The answer is the same for an address that has an account, which
-        nobody else can get; that is told in the e-mail. Its confirmation ends all my sessions but this one.
+        nobody else can get; the e-mail says so. Its confirmation ends all my sessions but this one.
         """
         user = current_user(request)
         serializer = ProfileSerializer(user, data=request.data, partial=True)

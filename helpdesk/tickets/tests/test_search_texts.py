@@ -1,4 +1,4 @@
-"""What people write and paste is found: other scripts, long words, addresses, symbols; and strangers hide nothing."""
+"""What people write and paste is found: other scripts, long words, addresses, symbols; and others' words hide nothing."""
 
 from itertools import islice, product
 from string import ascii_lowercase
