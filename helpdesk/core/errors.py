@@ -1,5 +1,6 @@
 """Every error is a problem document: RFC 9457, application/problem+json."""
 
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, TypedDict
@@ -178,7 +179,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: says nothing of what went wrong; the log has it under the same request id."""
-    if is_admin_page(request):
-        return defaults.server_error(request)
-    return outside_the_api(request, exceptions.APIException())
+    """handler500: says nothing of what went wrong; the log has it under the same request id.
+
+    503 when the database refused, as for a deadlock.
+    """
+    error = ServiceUnavailable() if isinstance(sys.exception(), OperationalError) else exceptions.APIException()
+    if not is_admin_page(request):
+        return outside_the_api(request, error)
+    page = defaults.server_error(request)
+    page.status_code = error.status_code
+    for name, value in headers_of(error).items():
+        page.headers[name] = value
+    return page

@@ -115,6 +115,21 @@ def test_a_change_takes_the_lock(desk, ticket):
     assert any("FOR NO KEY UPDATE" in query["sql"] for query in queries)
 
 
+def test_a_deadlock_is_a_503_that_changes_nothing(desk, ticket, monkeypatch):
+    def add_comment(*args, **kwargs):
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'; END $$")
+
+    form = form_in(desk, ticket)
+    monkeypatch.setattr(actions, "add_comment", add_comment)
+    desk.raise_request_exception = False
+
+    response = desk.post(page_of(ticket), form | {"title": "New title", "comments-0-content": "Hello"})
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert Ticket.objects.get().title == ticket.title
+
+
 def test_a_change_invalidates_the_cached_lists(desk, api, customer, ticket, django_capture_on_commit_callbacks):
     api(customer).get("/api/tickets/")
 
