@@ -4,6 +4,7 @@ Parts and inflections are looked up among the distinct words of all tickets (Sea
 the tickets are then found by whole words in one inverted index (SearchDocument), the fastest there is.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -14,7 +15,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from helpdesk.core.folding import fold
 from helpdesk.tickets.models import Comment, SearchWord, Ticket
@@ -30,10 +31,16 @@ MINIMUM_PART_LENGTH = 3
 # A part of more words than these is a syllable.
 MAXIMUM_WORDS_PER_PART = 500
 COMMENTS_PER_QUERY = 100
+# Longer than deadlock_timeout (1 s), when PostgreSQL cancels an autovacuum that holds the lock.
+LOCK_TIMEOUT_MS = 1500
 # Writers of words wait as long at night.
-LOCK_TIMEOUT_MS = 1000
+LOCKED_STATEMENT_TIMEOUT_MS = 5_000
+# A range of common words takes longer than a request may.
+LOOKUP_TIMEOUT_MS = 300_000
 # Tickets, or words, that are looked at between two looks at which come next.
 RANGE_SIZE = 500
+
+logger = logging.getLogger(__name__)
 
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
 
@@ -170,38 +177,49 @@ def rebuild() -> Iterator[int]:
 
 
 def delete_unused_words() -> int:
-    """Delete the words that no ticket has any more, in short transactions; returns how many."""
+    """Delete the words that no ticket has any more, in short transactions; returns how many.
+
+    Ends early when those who write words, or a vacuum, keep the table: the rest is deleted the next time.
+    """
     with connection.cursor() as cursor:
         # Or each of the many lookups below would read what the index keeps aside.
         cursor.execute("SELECT gin_clean_pending_list('tickets_search_words')")
     last_word, deleted = "", 0
     words = SearchWord.objects.order_by("word").values_list("word", flat=True)
     while known := list(words.filter(word__gt=last_word)[:RANGE_SIZE]):
-        if unused := unused_words(known):
-            deleted += delete_if_unused(unused)
+        try:
+            deleted += delete_if_unused(unused_words(known, timeout_ms=LOOKUP_TIMEOUT_MS))
+        except OperationalError as error:
+            if isinstance(error.__cause__, LockNotAvailable):
+                break
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            logger.warning("Unused search words were left, because their lookup took too long.")
         last_word = known[-1]
     return deleted
 
 
 @transaction.atomic
-def unused_words(words: Sequence[str]) -> list[str]:
+def unused_words(words: Sequence[str], *, timeout_ms: int) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"SET LOCAL enable_seqscan = off; SET LOCAL statement_timeout = {timeout_ms}")
         cursor.execute(UNUSED_WORDS, [list(words)])
         return [word for (word,) in cursor.fetchall()]
 
 
+@transaction.atomic
 def delete_if_unused(words: Sequence[str]) -> int:
-    """Delete what is still unused once those who write words have committed; nothing when they take too long."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            cursor.execute("LOCK TABLE tickets_searchword IN SHARE ROW EXCLUSIVE MODE")
-            deleted, _ = SearchWord.objects.filter(word__in=unused_words(words)).delete()
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
+    """Delete what is still unused once those who write words have committed.
+
+    Raises OperationalError when they, or the lookup, take too long.
+    """
+    if not words:
         return 0
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute("LOCK TABLE tickets_searchword IN SHARE ROW EXCLUSIVE MODE")
+    unused = unused_words(words, timeout_ms=LOCKED_STATEMENT_TIMEOUT_MS)
+    deleted, _ = SearchWord.objects.filter(word__in=unused).delete()
     return deleted
 
 

@@ -112,21 +112,50 @@ def test_words_are_deleted_once_nobody_is_writing_any():
     assert any("NOT EXISTS" in sql for sql in statements[lock:])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_word_that_is_being_written_is_not_deleted(monkeypatch):
-    monkeypatch.setattr(search, "LOCK_TIMEOUT_MS", 10)
-    TicketFactory(title="Zebra").delete()
-    writer = connections.create_connection("default")
-    try:
-        writer.set_autocommit(False)
-        with writer.cursor() as cursor:
-            cursor.execute(search.LEARN_WORDS, {"learnt": ["zebra"], "ticket": None})
-        assert search.delete_unused_words() == 0
-        writer.rollback()
-    finally:
-        writer.close()
+@pytest.fixture
+def writer():
+    """A connection with a transaction of its own, which is rolled back."""
+    other = connections.create_connection("default")
+    other.set_autocommit(False)
+    yield other
+    other.rollback()
+    other.close()
 
+
+@pytest.mark.django_db(transaction=True)
+def test_a_word_that_is_being_written_is_not_deleted_and_ends_the_deletion(writer, monkeypatch):
+    monkeypatch.setattr(search, "LOCK_TIMEOUT_MS", 10)
+    monkeypatch.setattr(search, "RANGE_SIZE", 1)
+    TicketFactory(title="Zebra giraffe lion").delete()
+    with writer.cursor() as cursor:
+        cursor.execute(search.LEARN_WORDS, {"learnt": ["zebra"], "ticket": None})
+
+    with CaptureQueriesContext(connection) as queries:
+        assert search.delete_unused_words() == 0
+
+    assert len([query for query in queries if query["sql"].startswith("LOCK TABLE")]) == 1
     assert SearchWord.objects.filter(word="zebra").exists()
+
+
+def test_the_deletion_waits_for_the_lock_until_an_autovacuum_is_cancelled():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setting::integer FROM pg_settings WHERE name = 'deadlock_timeout'")
+        (deadlock_timeout_ms,) = cursor.fetchone()
+
+    assert deadlock_timeout_ms < search.LOCK_TIMEOUT_MS
+
+
+def test_words_whose_lookup_takes_too_long_are_left(monkeypatch):
+    monkeypatch.setattr(
+        search, "UNUSED_WORDS", f"{search.UNUSED_WORDS} AND (word <> 'giraffe' OR pg_sleep(60) IS NULL)"
+    )
+    monkeypatch.setattr(search, "LOOKUP_TIMEOUT_MS", 200)
+    monkeypatch.setattr(search, "RANGE_SIZE", 1)
+    TicketFactory(title="Zebra giraffe lion", description="").delete()
+
+    assert search.delete_unused_words() == 2
+
+    assert set(SearchWord.objects.values_list("word", flat=True)) == {"giraffe"}
 
 
 def test_words_are_deleted_at_night():
