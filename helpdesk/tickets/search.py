@@ -31,6 +31,8 @@ MINIMUM_PART_LENGTH = 3
 # A part of more words than these is a syllable.
 MAXIMUM_WORDS_PER_PART = 500
 COMMENTS_PER_QUERY = 100
+# A ticket is indexed again while its row is locked.
+MAXIMUM_COMMENT_PAGES = 50
 # Longer than deadlock_timeout (1 s), when PostgreSQL cancels an autovacuum that holds the lock.
 LOCK_TIMEOUT_MS = 1500
 # Writers of words wait as long at night.
@@ -132,11 +134,14 @@ def replace_words(ticket: Ticket) -> None:
 
 
 def comments_of(ticket: Ticket) -> Iterator[str]:
-    """Yield the texts of the comments, oldest first, some at a time: there may be any number of them."""
+    """Yield the texts of the first comments, some at a time: a ticket may have any number of them."""
     comments = Comment.objects.filter(ticket=ticket).order_by("id").values_list("id", "content")
     last_id = 0
-    while page := list(comments.filter(id__gt=last_id)[:COMMENTS_PER_QUERY]):
+    for _page in range(MAXIMUM_COMMENT_PAGES):
+        page = list(comments.filter(id__gt=last_id)[:COMMENTS_PER_QUERY])
         yield from (content for _id, content in page)
+        if len(page) < COMMENTS_PER_QUERY:
+            return
         last_id = page[-1][0]
 
 

@@ -72,6 +72,22 @@ def test_a_comment_of_ten_thousand_words_is_written(api, agent):
     assert len(words_of(ticket)) == search.MAXIMUM_DOCUMENT_WORDS
 
 
+def test_a_change_of_the_title_reads_the_first_comments_only(api, agent, monkeypatch):
+    monkeypatch.setattr(search, "COMMENTS_PER_QUERY", 2)
+    monkeypatch.setattr(search, "MAXIMUM_COMMENT_PAGES", 2)
+    ticket = TicketFactory(title="Printer")
+    for number in range(9):
+        CommentFactory(ticket=ticket, content=f"ok{number}")
+
+    with CaptureQueriesContext(connection) as queries:
+        response = api(agent).patch(f"/api/tickets/{ticket.pk}/", {"title": "Scanner"})
+
+    assert response.status_code == 200
+    assert len([query for query in queries if '"tickets_comment"."id" >' in query["sql"]]) == 2
+    assert found("ok3") == ["Scanner"]
+    assert found("ok4") == []
+
+
 def test_words_that_are_there_already_take_no_room(agent, monkeypatch):
     monkeypatch.setattr(search, "MAXIMUM_DOCUMENT_WORDS", 5)
     ticket = TicketFactory(title="one two three", description="four")
