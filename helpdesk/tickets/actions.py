@@ -48,7 +48,7 @@ def create_ticket(
         created_at=now,
         updated_at=now,
     )
-    search.add_words(ticket.pk, title, description)
+    search.add_words(ticket, title, description)
     first_values = {"title": title, "status": ticket.status, "priority": Priority(priority).name.lower()}
     record(ticket, event(origin, ticket, EventKind.TICKET_CREATED, new=first_values, at=now))
     return ticket
@@ -88,7 +88,7 @@ def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
     ticket.comments_count += 1
     ticket.last_comment_at = now
     touch(ticket, at=now, fields=("comments_count", "last_comment_at"))
-    search.add_words(ticket.pk, content)
+    search.add_words(ticket, content)
     record(ticket, event(origin, ticket, EventKind.COMMENT_ADDED, comment=comment, at=now))
     return comment
 

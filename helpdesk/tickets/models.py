@@ -279,13 +279,14 @@ class SearchWord(models.Model):
     """A word that occurs in any ticket, lower-case and without accents, and its stems in both languages.
 
     A search looks here for the words that contain or inflect what was typed, then for the tickets with those words.
-    `first_ticket` is the id of the ticket that brought the word, which may be gone; null for words of bulk loads.
+    `first_customer` is the id of the user whose ticket had the word first; the user may be gone since. Null for words of
+    bulk loads.
     """
 
     word = models.CharField(max_length=32, primary_key=True)
     spanish_stem = models.CharField(max_length=32)
     english_stem = models.CharField(max_length=32)
-    first_ticket = models.BigIntegerField(null=True)
+    first_customer = models.BigIntegerField(null=True)
 
     class Meta:
         indexes = [

@@ -30,6 +30,8 @@ MAXIMUM_DOCUMENT_WORDS = 7000
 MINIMUM_PART_LENGTH = 3
 # A part of more words than these is a syllable.
 MAXIMUM_WORDS_PER_PART = 500
+# Among more words with a part, any of them are ranked: sorting them all has no bound.
+MAXIMUM_WORDS_RANKED = 50_000
 COMMENTS_PER_QUERY = 100
 # A ticket is indexed again while its row is locked.
 MAXIMUM_COMMENT_PAGES = 50
@@ -46,28 +48,34 @@ logger = logging.getLogger(__name__)
 
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
 
-# In one order for all transactions, so that no two wait for each other.
-LEARN_WORDS = """
-    INSERT INTO tickets_searchword (word, spanish_stem, english_stem, first_ticket)
+# In one order within a statement, so that no two statements wait for each other. Transactions of several statements, such
+# as a form of the admin with a title and a comment, can still deadlock: PostgreSQL cancels one, which is answered by 503.
+LEARN = """
+    INSERT INTO tickets_searchword (word, spanish_stem, english_stem, first_customer)
     SELECT word, coalesce((ts_lexize('spanish_stem', word))[1], word), coalesce((ts_lexize('english_stem', word))[1], word),
-        %(ticket)s::bigint
-    FROM unnest(%(learnt)s::text[]) AS new (word)
+        %(customer)s::bigint
+    FROM ({words}) AS new (word)
     WHERE NOT EXISTS (SELECT FROM tickets_searchword AS known WHERE known.word = new.word)
     ORDER BY word
     ON CONFLICT (word) DO NOTHING
 """
-# Near the limit, what is new of the words as far as there is room.
+LEARN_WORDS = LEARN.format(words="SELECT unnest(%(learnt)s::text[])")
+# What is new of the words, as far as the ticket has room.
 ADD_WORDS = f"""
-    WITH learnt AS ({LEARN_WORDS})
+    WITH present AS MATERIALIZED (
+        SELECT words FROM tickets_searchdocument WHERE ticket_id = %(ticket)s
+    ), added AS MATERIALIZED (
+        SELECT word
+        FROM unnest(%(words)s::text[]) WITH ORDINALITY AS given (word, place)
+        WHERE word NOT IN (SELECT unnest(tsvector_to_array(words)) FROM present)
+        ORDER BY place
+        LIMIT greatest(0, %(maximum)s - coalesce((SELECT length(words) FROM present), 0))
+    ), learnt AS (
+        {LEARN.format(words="SELECT unnest(%(learnt)s::text[]) INTERSECT SELECT word FROM added")}
+    )
     INSERT INTO tickets_searchdocument AS document (ticket_id, words)
-    VALUES (%(ticket)s, array_to_tsvector(%(words)s::text[]))
-    ON CONFLICT (ticket_id) DO UPDATE SET words = document.words || CASE
-        WHEN length(document.words) + length(EXCLUDED.words) <= %(maximum)s THEN EXCLUDED.words
-        ELSE array_to_tsvector(ARRAY(
-            SELECT unnest(tsvector_to_array(EXCLUDED.words)) EXCEPT SELECT unnest(tsvector_to_array(document.words))
-            LIMIT greatest(0, %(maximum)s - length(document.words))
-        ))
-    END
+    VALUES (%(ticket)s, array_to_tsvector(ARRAY(SELECT word FROM added)))
+    ON CONFLICT (ticket_id) DO UPDATE SET words = document.words || EXCLUDED.words
 """  # noqa: S608 -- made of constants
 REPLACE_WORDS = f"""
     WITH learnt AS ({LEARN_WORDS})
@@ -75,8 +83,8 @@ REPLACE_WORDS = f"""
     VALUES (%(ticket)s, array_to_tsvector(%(words)s::text[]))
     ON CONFLICT (ticket_id) DO UPDATE SET words = EXCLUDED.words
 """  # noqa: S608 -- made of constants
-# Inflections are few. Of the words with a part, each ticket's first comes before any ticket's second: however many
-# made-up words some tickets have, those of the others stay among the first.
+# Inflections are few. Of the words with a part, the shortest that each customer brought comes before anybody's second: many
+# words of one customer take one place of the first round. Words of bulk loads are each in the first round.
 WORDS_LIKE = """
     WITH asked AS MATERIALIZED (
         SELECT part, (ts_lexize('spanish_stem', part))[1] AS spanish, (ts_lexize('english_stem', part))[1] AS english
@@ -92,11 +100,16 @@ WORDS_LIKE = """
             SELECT word
             FROM (
                 SELECT word, row_number() OVER (
-                    PARTITION BY first_ticket, CASE WHEN first_ticket IS NULL THEN word END ORDER BY length(word), word
+                    PARTITION BY first_customer, CASE WHEN first_customer IS NULL THEN word END
+                    ORDER BY length(word), word
                 ) AS place
-                FROM tickets_searchword
-                WHERE word LIKE '%%' || part || '%%' AND NOT starts_with(word, part)
-            ) AS containing
+                FROM (
+                    SELECT word, first_customer
+                    FROM tickets_searchword
+                    WHERE word LIKE '%%' || part || '%%' AND NOT starts_with(word, part)
+                    LIMIT %(ranked)s
+                ) AS containing
+            ) AS placed
             ORDER BY place, length(word), word
             LIMIT %(maximum)s
         )
@@ -123,14 +136,14 @@ class Matches(Lookup):
         return f"{words} @@ {query}::tsquery", (*words_params, *query_params)
 
 
-def add_words(ticket_id: int, *texts: str) -> None:
-    """Make a ticket be found by the words of the texts, beside those it has."""
-    write_words(ADD_WORDS, ticket_id, texts)
+def add_words(ticket: Ticket, *texts: str) -> None:
+    """Make a locked ticket be found by the words of the texts, beside those it has."""
+    write_words(ADD_WORDS, ticket, texts)
 
 
 def replace_words(ticket: Ticket) -> None:
     """Make a ticket be found by the words of its present texts only: first those of its title, last of new comments."""
-    write_words(REPLACE_WORDS, ticket.pk, chain([ticket.title, ticket.description], comments_of(ticket)))
+    write_words(REPLACE_WORDS, ticket, chain([ticket.title, ticket.description], comments_of(ticket)))
 
 
 def comments_of(ticket: Ticket) -> Iterator[str]:
@@ -145,7 +158,7 @@ def comments_of(ticket: Ticket) -> Iterator[str]:
         last_id = page[-1][0]
 
 
-def write_words(statement: str, ticket_id: int, texts: Iterable[str]) -> None:
+def write_words(statement: str, ticket: Ticket, texts: Iterable[str]) -> None:
     words: dict[str, None] = {}
     for text in texts:
         words.update(dict.fromkeys(words_in(text)))
@@ -154,7 +167,8 @@ def write_words(statement: str, ticket_id: int, texts: Iterable[str]) -> None:
     kept = list(words)[:MAXIMUM_DOCUMENT_WORDS]
     learnt = sorted(filter(has_parts, kept))
     parameters: dict[str, Any] = {
-        "ticket": ticket_id,
+        "ticket": ticket.pk,
+        "customer": ticket.created_by_id,
         "words": kept,
         "learnt": learnt,
         "maximum": MAXIMUM_DOCUMENT_WORDS,
@@ -166,7 +180,7 @@ def write_words(statement: str, ticket_id: int, texts: Iterable[str]) -> None:
 def learn_words(words: Iterable[str]) -> None:
     """Make words of documents that were written elsewhere be found by their parts and inflections."""
     with connection.cursor() as cursor:
-        cursor.execute(LEARN_WORDS, {"learnt": sorted(filter(has_parts, words)), "ticket": None})
+        cursor.execute(LEARN_WORDS, {"learnt": sorted(filter(has_parts, words)), "customer": None})
 
 
 def rebuild() -> Iterator[int]:
@@ -265,6 +279,11 @@ def words_like(parts: Sequence[str]) -> dict[str, list[str]]:
     """Return for each part the known words that contain it or share a stem with it, but do not begin with it."""
     if not parts:
         return {}
+    parameters: dict[str, Any] = {
+        "parts": list(parts),
+        "maximum": MAXIMUM_WORDS_PER_PART,
+        "ranked": MAXIMUM_WORDS_RANKED,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(WORDS_LIKE, {"parts": list(parts), "maximum": MAXIMUM_WORDS_PER_PART})
+        cursor.execute(WORDS_LIKE, parameters)
         return dict(cursor.fetchall())

@@ -5,7 +5,7 @@ from helpdesk.core.storage import autovacuum_often
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tickets", "0004_search_word_first_ticket"),
+        ("tickets", "0004_search_word_first_customer"),
     ]
 
     operations = [

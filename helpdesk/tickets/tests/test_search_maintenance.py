@@ -72,6 +72,17 @@ def test_a_comment_of_ten_thousand_words_is_written(api, agent):
     assert len(words_of(ticket)) == search.MAXIMUM_DOCUMENT_WORDS
 
 
+def test_a_comment_on_a_full_ticket_brings_no_words(agent, monkeypatch):
+    monkeypatch.setattr(search, "MAXIMUM_DOCUMENT_WORDS", 4)
+    ticket = TicketFactory(title="one two three", description="")
+
+    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="one zebra giraffe lion")
+    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="tiger")
+
+    assert words_of(ticket) == {"one", "two", "three", "zebra"}
+    assert set(SearchWord.objects.values_list("word", flat=True)) == words_of(ticket)
+
+
 def test_a_change_of_the_title_reads_the_first_comments_only(api, agent, monkeypatch):
     monkeypatch.setattr(search, "COMMENTS_PER_QUERY", 2)
     monkeypatch.setattr(search, "MAXIMUM_COMMENT_PAGES", 2)
@@ -144,7 +155,7 @@ def test_a_word_that_is_being_written_is_not_deleted_and_ends_the_deletion(write
     monkeypatch.setattr(search, "RANGE_SIZE", 1)
     TicketFactory(title="Zebra giraffe lion").delete()
     with writer.cursor() as cursor:
-        cursor.execute(search.LEARN_WORDS, {"learnt": ["zebra"], "ticket": None})
+        cursor.execute(search.LEARN_WORDS, {"learnt": ["zebra"], "customer": None})
 
     with CaptureQueriesContext(connection) as queries:
         assert search.delete_unused_words() == 0

@@ -110,10 +110,26 @@ def test_the_words_of_strangers_hide_nothing(api, agent, found, title, part, cou
     assert found(part) == [title]
 
 
-def test_the_words_that_a_ticket_brought_first_are_within_the_limit(found, monkeypatch):
+def test_the_words_that_a_customer_brought_first_are_within_the_limit(found, monkeypatch):
     monkeypatch.setattr(search, "MAXIMUM_WORDS_PER_PART", 3)
     TicketFactory(title="list", description=" ".join(made_up_words("print", count=10)))
     TicketFactory(title="Fingerprint")
     TicketFactory(title="Blueprint")
 
     assert found("print") == ["Blueprint", "Fingerprint", "list"]
+
+
+def test_many_tickets_of_one_customer_hide_none_of_another(found, customer, monkeypatch):
+    monkeypatch.setattr(search, "MAXIMUM_WORDS_PER_PART", 3)
+    for word in made_up_words("print", count=5):
+        TicketFactory(title=word, created_by=customer)
+    TicketFactory(title="Fingerprint")
+
+    assert "Fingerprint" in found("print")
+
+
+def test_of_very_many_words_with_a_part_some_are_ranked(monkeypatch):
+    TicketFactory(title="list", description=" ".join(made_up_words("print", count=10)))
+    monkeypatch.setattr(search, "MAXIMUM_WORDS_RANKED", 4)
+
+    assert len(search.words_like(["print"])["print"]) == 4

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="searchword",
-            name="first_ticket",
+            name="first_customer",
             field=models.BigIntegerField(null=True),
         ),
     ]
