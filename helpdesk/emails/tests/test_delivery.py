@@ -278,4 +278,4 @@ def test_a_database_error_while_rendering_is_tried_again(smtp, monkeypatch):
 
     send_email(email.pk)
 
-    assert list(Email.objects.due()) == [email]
+    assert list(Email.objects.pending().unleased()) == [email]
