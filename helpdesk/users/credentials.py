@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from helpdesk.core.client_address import client_network
 from helpdesk.core.throttles import check_limit
-from helpdesk.users.models import User
+from helpdesk.users.models import MAXIMUM_USERNAME_LENGTH, User
 
 
 class LockOut(AxesDatabaseHandler):
@@ -57,11 +57,14 @@ def verified_user(
 
     Before anything is hashed it raises Throttled past a limit of the address or the username, LockedOut after too
     many failures, and ServiceUnavailable while Redis, which counts, is down. AuthenticationFailed is for a wrong
-    pair, and for the right one of a user who may not enter, who is counted and answered alike.
+    pair, for one that nobody can have, which is not recorded, and for the right one of a user who may not enter, who
+    is counted and answered alike.
     """
     request = request._request if isinstance(request, Request) else request  # noqa: SLF001 -- axes wants Django's
     credentials = {"username": username}
     check_limit(settings.THROTTLE_ANON_RATE, "login-address", client_network(request))
+    if not is_possible(username, password):
+        raise wrong_pair()
     if not AxesProxyHandler.is_allowed(request, credentials):
         raise LockedOut
     check_limit(settings.THROTTLE_LOGIN_RATE, "login-username", username.lower())
@@ -70,7 +73,16 @@ def verified_user(
         return user
     if user is not None:
         user_login_failed.send(__name__, credentials=credentials, request=request)
-    raise exceptions.AuthenticationFailed(_("No active account found with the given credentials"), "no_account")
+    raise wrong_pair()
+
+
+def is_possible(username: str, password: str) -> bool:
+    """Return whether PostgreSQL could hold the username, and neither contains NUL."""
+    return len(username) <= MAXIMUM_USERNAME_LENGTH and "\0" not in username + password
+
+
+def wrong_pair() -> exceptions.AuthenticationFailed:
+    return exceptions.AuthenticationFailed(_("No active account found with the given credentials"), "no_account")
 
 
 def check_own_password(request: Request, *, username: str, password: str, field: str = "current_password") -> None:

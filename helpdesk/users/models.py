@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from helpdesk.core.text import validate_one_line, validate_visible
 
 CONFIRMATION_LIFETIME = timedelta(days=1)
+MAXIMUM_USERNAME_LENGTH = 150
 
 
 class Role(models.TextChoices):
@@ -57,7 +58,9 @@ class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type:
 class User(AbstractBaseUser):
     """A customer, who sees their own tickets, or an agent, who sees all; a superuser also manages users."""
 
-    username = models.CharField(_("username"), max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
+    username = models.CharField(
+        _("username"), max_length=MAXIMUM_USERNAME_LENGTH, unique=True, validators=[UnicodeUsernameValidator()]
+    )
     email = models.EmailField(_("e-mail address"))
     name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_one_line, validate_visible])
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.CUSTOMER)
@@ -137,7 +140,7 @@ class Registration(models.Model):
     It holds the username whether the address is known or not: who asks cannot tell the two apart.
     """
 
-    username = models.CharField(_("username"), max_length=150, unique=True)
+    username = models.CharField(_("username"), max_length=MAXIMUM_USERNAME_LENGTH, unique=True)
     email = models.EmailField(_("e-mail address"))
     name = models.CharField(_("name"), max_length=150, blank=True)
     language = models.CharField(_("language"), max_length=5, choices=Language)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from helpdesk.core.fields import OneLineField, TextField
-from helpdesk.users.models import Language, User
+from helpdesk.users.models import MAXIMUM_USERNAME_LENGTH, Language, User
 from helpdesk.users.password_validation import MAXIMUM_PASSWORD_LENGTH
 
 # Narrower than what an administrator may choose: no two of these names look alike.
@@ -23,7 +23,7 @@ class PasswordField(TextField):
 
 
 class CredentialsSerializer(serializers.Serializer[User]):
-    username = TextField(max_length=150)
+    username = TextField(max_length=MAXIMUM_USERNAME_LENGTH)
     password = PasswordField()
 
 
@@ -88,7 +88,7 @@ class ProfileSerializer(serializers.ModelSerializer[User]):
 
 class RegistrationSerializer(serializers.Serializer[User]):
     username = TextField(
-        max_length=150,
+        max_length=MAXIMUM_USERNAME_LENGTH,
         trim_whitespace=False,
         pattern=USERNAME,
         validators=[

@@ -67,6 +67,28 @@ def shown(response):
     return re.sub(r'value="[^"]*"', "", response.content.decode())
 
 
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("a" * 151, "guess"), ("a" * 256, "guess"), ("a" * 5_000, "guess"), ("ali\0ce", "guess"), ("alice", "gu\0ess")],
+)
+def test_the_admin_answers_a_pair_that_nobody_can_have_without_trying_it(tried, username, password):
+    response = enter(username, password)
+
+    assert response.status_code == 200
+    assert response.context["form"].errors
+    assert tried == []
+    assert not AccessAttempt.objects.exists()
+
+
+def test_the_admin_answers_a_username_that_is_too_long_as_a_wrong_one(settings):
+    settings.THROTTLE_ANON_RATE = "2/minute"
+
+    wrong, too_long, refused = enter("a" * 150), enter("a" * 256), enter("a" * 256)
+
+    assert wrong.context["form"].errors == too_long.context["form"].errors
+    assert [answer.status_code for answer in (wrong, too_long, refused)] == [200, 200, 429]
+
+
 # By address
 
 
