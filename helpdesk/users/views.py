@@ -12,7 +12,6 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
@@ -35,7 +34,7 @@ from helpdesk.users.serializers import (
     UserSerializer,
     check_password_strength,
 )
-from helpdesk.users.throttles import AddressChangeThrottle, AddressThrottle, NewAddressThrottle
+from helpdesk.users.throttles import AddressThrottle, check_address_change
 
 
 class CredentialView(GenericAPIView[User]):
@@ -161,10 +160,6 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         users: QuerySet[User] = User.objects.visible_to(current_user(self.request))
         return users.order_by("username")
 
-    def get_throttles(self) -> list[BaseThrottle]:
-        throttles = super().get_throttles()
-        return [*throttles, NewAddressThrottle(), AddressChangeThrottle()] if self.action == "update_me" else throttles
-
     @extend_schema(operation_id="users_me_retrieve", responses={200: MeSerializer})
     @action(methods=["get"], detail=False, filterset_class=None, pagination_class=None)
     def me(self, request: Request) -> Response:
@@ -188,6 +183,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         password = changes.pop("current_password", "")
         if changes.get("email", user.email) != user.email:
             check_own_password(request, username=user.username, password=password)
+            check_address_change(request, self)
         user = actions.update_profile(user, changes=changes, session=session_of(request))
         return Response(MeSerializer(user).data)
 

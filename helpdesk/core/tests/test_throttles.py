@@ -183,7 +183,7 @@ def test_without_redis_one_changes_ones_name_but_asks_for_no_other_address(api, 
     settings.THROTTLE_MAIL_RATE = "5/hour"
 
     assert api(customer).patch(ME, {"name": "Alice C."}).status_code == 200
-    assert api(customer).patch(ME, {"email": "alice@example.org"}).status_code == 503
+    assert api(customer).patch(ME, {"email": "alice@example.org", "current_password": PASSWORD}).status_code == 503
     assert api(customer).get(ME).json()["pending_email"] is None
 
 

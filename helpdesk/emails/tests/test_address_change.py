@@ -311,6 +311,32 @@ def test_a_user_asks_for_so_many_addresses_and_no_more_and_can_still_cancel(api,
     assert api(customer).patch(ME, {"name": "Alice C."}).status_code == 200
 
 
+def test_a_refused_change_counts_neither_for_the_address_nor_for_the_user(api, ask, customer, settings):
+    settings.THROTTLE_MAIL_RATE = "1/hour"
+    refused = [{}, {"current_password": ""}, {"current_password": "wrong"}, {"current_password": "wrong"}]
+
+    statuses = [api(customer).patch(ME, {"email": NEW} | password).status_code for password in refused]
+
+    assert statuses == [400] * 4
+    assert [ask(NEW).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_change_past_the_limit_of_the_user_does_not_count_for_the_address(api, ask, settings):
+    settings.THROTTLE_MAIL_RATE = "1/hour"
+
+    assert [ask("third@example.com").status_code, ask(NEW).status_code] == [200, 429]
+    change = {"email": NEW, "current_password": PASSWORD}
+    assert api(UserFactory()).patch(ME, change).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("patch", ME), ("post", "/api/auth/password/reset/")])
+def test_no_address_is_invalid_and_counts_nothing(api, customer, settings, method, path):
+    settings.THROTTLE_MAIL_RATE = "1/hour"
+    body = {"email": "", "current_password": PASSWORD}
+
+    assert [getattr(api(customer), method)(path, body).status_code for _ in range(3)] == [400] * 3
+
+
 # What is mailed
 
 
