@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from axes.models import AccessFailureLog, AccessLog
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
@@ -18,13 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from helpdesk.core.admin import ChangedFieldsAdmin, LargeTableAdmin
+from helpdesk.core.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from helpdesk.users.actions import add_user, change_password, update_user
 from helpdesk.users.filters import SEARCH_FIELDS
 from helpdesk.users.models import User, UserQuerySet
 
 # Rights come from roles, the two logs are not written, and tokens are nobody's to look at.
-admin.site.unregister([Group, AccessLog, AccessFailureLog, OutstandingToken, BlacklistedToken])
+admin.site.unregister([Group, AccessAttempt, AccessLog, AccessFailureLog, OutstandingToken, BlacklistedToken])
 
 
 def agent_of(request: HttpRequest) -> User:
@@ -157,3 +157,16 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
             if field.model._base_manager.filter(**{f"{field.name}__in": objs}).exists()  # noqa: SLF001 -- likewise
         ]
         return [str(user) for user in objs], {str(self.opts.verbose_name_plural): len(objs)}, set(), protected
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(ReadOnlyAdmin):
+    """Wrong passwords; whoever deletes those of a username unlocks it."""
+
+    list_display = ["username", "ip_address", "attempt_time", "failures_since_start"]
+    search_fields = ["username", "ip_address"]
+    ordering = ["-attempt_time", "-pk"]
+    fields = ["username", "ip_address", "attempt_time", "failures_since_start", "path_info", "user_agent"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return isinstance(request.user, User) and request.user.is_active and request.user.is_superuser

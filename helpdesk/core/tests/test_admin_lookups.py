@@ -7,9 +7,16 @@ from django.urls import reverse
 
 pytestmark = pytest.mark.django_db
 
-TICKETS, COMMENTS, EVENTS, USERS, EMAILS = (
+TICKETS, COMMENTS, EVENTS, USERS, EMAILS, FAILED_LOGINS = (
     reverse(f"admin:{name}_changelist")
-    for name in ("tickets_ticket", "tickets_comment", "tickets_ticketevent", "users_user", "emails_email")
+    for name in (
+        "tickets_ticket",
+        "tickets_comment",
+        "tickets_ticketevent",
+        "users_user",
+        "emails_email",
+        "axes_accessattempt",
+    )
 )
 
 
@@ -36,6 +43,9 @@ def office(client, superuser):
         (EMAILS, "address__iregex=a"),
         (EMAILS, "error__icontains=a"),
         (EMAILS, "nonsense=1"),
+        (FAILED_LOGINS, "path_info__regex=("),
+        (FAILED_LOGINS, "username__iregex=(a%2B)%2B"),
+        (FAILED_LOGINS, "username=%00"),
     ],
 )
 def test_a_lookup_that_no_filter_has_is_refused_and_reads_no_row(office, path, query):
@@ -45,7 +55,7 @@ def test_a_lookup_that_no_filter_has_is_refused_and_reads_no_row(office, path, q
         response = office.get(f"{path}?{query}")
 
     assert response.status_code == 400
-    tables = ("tickets_ticket", "tickets_comment", "tickets_ticketevent", "emails_email")
+    tables = ("tickets_ticket", "tickets_comment", "tickets_ticketevent", "emails_email", "axes_accessattempt")
     assert [query["sql"] for query in queries if any(f'FROM "{table}"' in query["sql"] for table in tables)] == []
     assert "LIKE" not in str(queries.captured_queries)
 
@@ -59,6 +69,7 @@ def test_a_lookup_that_no_filter_has_is_refused_and_reads_no_row(office, path, q
         (USERS, "role__exact=agent&is_active__exact=1&is_superuser__exact=0&language__exact=es&_popup=1"),
         (EMAILS, "state__exact=sent&kind__exact=comment_added&q=%231"),
         (COMMENTS, "q=%231&all="),
+        (FAILED_LOGINS, "q=alice&p=1&o=-3.1"),
     ],
 )
 def test_the_parameters_of_the_filters_pages_and_search_are_allowed(office, path, query):
