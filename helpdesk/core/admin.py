@@ -73,7 +73,8 @@ class LargeTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Refuse what no browser sends, and Django would hand to PostgreSQL."""
         ticked = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
-        if any("\0" in value for value in request.GET.values()) or not all(key.isdecimal() for key in ticked):
+        refuse_nul(request)
+        if not all(key.isdecimal() for key in ticked):
             raise BadRequest
         return super().changelist_view(request, extra_context)
 
@@ -147,6 +148,12 @@ def parameters_of(list_filter: Any, model_admin: LargeTableAdmin, request: HttpR
     field = get_fields_from_path(model_admin.model, list_filter)[-1]
     shown = FieldListFilter.create(field, request, {}, model_admin.model, model_admin, field_path=list_filter)
     return shown.expected_parameters()
+
+
+def refuse_nul(request: HttpRequest) -> None:
+    """Raise BadRequest for NUL in the query string, which PostgreSQL takes in no text."""
+    if any("\0" in value for _name, values in request.GET.lists() for value in values):
+        raise BadRequest
 
 
 def asked_page_of(request: HttpRequest) -> int:

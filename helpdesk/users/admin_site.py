@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 
+from helpdesk.core.admin import refuse_nul
 from helpdesk.core.errors import ServiceUnavailable, headers_of, is_admin_page
 from helpdesk.users.actions import change_password
 from helpdesk.users.credentials import LockedOut, verified_user
@@ -88,6 +89,10 @@ class HelpdeskAdminSite(admin.AdminSite):
             return OwnPasswordView.as_view(extra_context=context)(request)
         except (Throttled, ServiceUnavailable) as refusal:
             return refusal_page(request, refusal)
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        refuse_nul(request)
+        return super().autocomplete_view(request)
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:

@@ -83,3 +83,25 @@ def test_every_link_of_the_filters_works(office, path):
 
     assert len(links) > 2
     assert {office.get(f"{path}{link}").status_code for link in links} == {200}
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (TICKETS, "q=%00"),
+        (TICKETS, "status__exact=%00&status__exact=open"),
+        (FAILED_LOGINS, "q=%00"),
+        (reverse("admin:autocomplete"), "app_label=tickets&model_name=ticket&field_name=created_by&term=%00"),
+        (reverse("admin:autocomplete"), "app_label=tickets&model_name=ticket&field_name=created_by&term=a%00b"),
+    ],
+)
+def test_nul_is_refused_in_lists_and_in_choices(office, path, query):
+    assert office.get(f"{path}?{query}").status_code == 400
+
+
+def test_choices_are_searched(office, superuser):
+    query = f"app_label=tickets&model_name=ticket&field_name=created_by&term={superuser.username}"
+
+    found = office.get(f"{reverse('admin:autocomplete')}?{query}").json()["results"]
+
+    assert [item["id"] for item in found] == [str(superuser.pk)]
