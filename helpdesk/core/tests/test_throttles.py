@@ -172,9 +172,13 @@ def test_without_redis_the_doors_that_take_secrets_stay_shut(api, customer, redi
         api().post(LOGIN, {"username": "alice", "password": PASSWORD}),
         api().post(REFRESH, {"refresh": "garbage"}),
         api(customer).post("/api/users/me/password/", passwords),
+        *(
+            api().post(f"/api/auth/{path}/", {})
+            for path in ("logout", "register", "password/reset", "password/reset/confirm", "email/verify")
+        ),
     ]
 
-    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(503, "2")] * 3
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(503, "2")] * 8
     assert {answer.headers["Content-Type"] for answer in answers} == {"application/problem+json"}
 
 
