@@ -19,6 +19,8 @@ REPLICAS_BY_NAME = """\
 		name {args[0]}
 		port {args[1]}
 		refresh 2s
+		# Where the servers listen; an address where none does would always have the fewest connections.
+		versions ipv4
 	}
 """
 REPLICA = Template("\t\t\t\ta $address $port {\n\t\t\t\t\trefresh 2s\n\t\t\t\t}\n")
