@@ -37,6 +37,7 @@ CHECKS = {
 }
 HTTP_CHECK = re.compile(r"(?:(?:localhost|127\.0\.0\.1):|/healthcheck )(\d+)\s?(/\w*)")
 FLOWER_PATHS = [handler[0] for handler in flower_handlers if isinstance(handler, tuple)]
+PRODUCTION_STARTS = ROOT / "compose" / "production" / "django"
 MAINTENANCE = [path for path in (ROOT / "compose/production/postgres/maintenance").rglob("*") if path.is_file()]
 DEFAULT = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
 DOCUMENTED = re.compile(r"^\| `([A-Z0-9_]+)` \| `([^`]*)`", re.MULTILINE)
@@ -303,3 +304,10 @@ def test_the_variables_of_the_compose_files_and_the_scripts_are_documented_with_
     documented = {match for path in documents for match in DOCUMENTED.findall(path.read_text())}
 
     assert used - documented == set()
+
+
+def test_the_proxy_looks_for_the_addresses_on_which_the_servers_listen():
+    scripts = [PRODUCTION_STARTS / "start", PRODUCTION_STARTS / "websocket" / "start"]
+
+    assert all("0.0.0.0" in script.read_text() for script in scripts)
+    assert "versions ipv4\n" in (ROOT / "compose" / "production" / "proxy" / "Caddyfile").read_text()
