@@ -27,7 +27,7 @@ each_stack = pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS.keys()
 SCALABLE = ["web", "websocket", "celeryworker"]
 # What comes with the images that are not ours.
 PROGRAMS = {"postgres": "postgres", "redis": "redis-server"}
-READ_BY_IMAGES = {"mailpit": {"MP_MAX_MESSAGES"}, "postgres": {"POSTGRES_INITDB_ARGS"}}
+READ_BY_IMAGES = {"mailpit": {"MP_MAX_MESSAGES"}, "postgres": {"POSTGRES_INITDB_ARGS"}, "proxy": {"GOMEMLIMIT"}}
 # How those are asked that are not asked over HTTP.
 CHECKS = {
     "celeryworker": "celery --app config inspect ping",
@@ -217,7 +217,7 @@ def test_ipv6_clients_reach_the_proxy_with_their_own_address():
 
 
 def test_the_proxy_knows_no_secrets():
-    assert variables_of(PRODUCTION["services"]["proxy"]) == {"SITE_URL", "DJANGO_ALLOWED_HOSTS"}
+    assert variables_of(PRODUCTION["services"]["proxy"]) == {"SITE_URL", "DJANGO_ALLOWED_HOSTS", "GOMEMLIMIT"}
 
 
 @pytest.mark.parametrize("name", SCALABLE)
