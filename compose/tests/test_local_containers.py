@@ -46,8 +46,10 @@ def test_a_restart_of_each_container_loses_nothing(local, service):
 
 
 def title_of_the_schema(stack):
-    with suppress(httpx.TransportError):
-        return httpx.get(f"{stack.site}/api/schema/", headers={"Accept": "application/json"}).json()["info"]["title"]
+    """Return the title, None while the server starts again."""
+    with suppress(httpx.TransportError, httpx.HTTPStatusError):
+        response = httpx.get(f"{stack.site}/api/schema/", headers={"Accept": "application/json"})
+        return response.raise_for_status().json()["info"]["title"]
     return None
 
 
