@@ -28,6 +28,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Applications
 INSTALLED_APPS = [
+    # Its templates override the admin's.
+    "helpdesk.core",
     "helpdesk.users.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -42,7 +44,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "corsheaders",
     "axes",
-    "helpdesk.core",
     "helpdesk.users",
     "helpdesk.tickets",
     # Before emails, whose receivers also wait for the broker.
@@ -67,7 +68,6 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
