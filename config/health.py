@@ -5,7 +5,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from helpdesk.core.exposition import MetricsView
 from helpdesk.core.health import HealthSerializer, HealthView
 from helpdesk.users.authentication import AccessTokenAuthentication, HealthTokenAuthentication
-from helpdesk.users.permissions import OnlyAgentsAndMonitors
+from helpdesk.users.permissions import IsAgentOrMonitor
 
 EXAMPLE = OpenApiExample(
     "Degraded",
@@ -32,7 +32,7 @@ extend_schema_serializer(examples=[EXAMPLE])(HealthSerializer)
 
 READERS = {
     "authentication_classes": [HealthTokenAuthentication, AccessTokenAuthentication],
-    "permission_classes": [OnlyAgentsAndMonitors],
+    "permission_classes": [IsAgentOrMonitor],
 }
 
 health = HealthView.as_view(**READERS)

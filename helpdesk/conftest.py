@@ -9,7 +9,7 @@ from helpdesk.core.redis import circuit
 from helpdesk.core.tests.valkey import Valkey
 from helpdesk.core.throttles import limiter
 from helpdesk.tickets.tests.factories import TicketFactory
-from helpdesk.users.authentication import SessionToken
+from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import UserFactory
 
 
@@ -28,7 +28,7 @@ def api():
     def client_of(user=None):
         client = CommittingClient()
         if user is not None:
-            client.credentials(HTTP_AUTHORIZATION=f"Bearer {SessionToken.for_user(user).access_token}")
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user)['access']}")
         return client
 
     return client_of

@@ -155,7 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
 REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", default=True)
 PASSWORD_RESET_TIMEOUT = 60 * 60
 LOGIN_FAILURE_LIMIT = 100
-AXES_HANDLER = "helpdesk.users.credentials.LockOut"
+AXES_HANDLER = "helpdesk.users.credentials.LockoutHandler"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

@@ -12,7 +12,7 @@ from config.tests.problems import status_of
 from helpdesk.tickets import actions
 from helpdesk.tickets.models import Comment, Ticket, TicketEvent
 from helpdesk.users import actions as user_actions
-from helpdesk.users.account_tokens import address_change_token
+from helpdesk.users.account_tokens import make_address_change_token
 from helpdesk.users.models import AddressChange, User
 from helpdesk.users.tests.factories import PASSWORD
 
@@ -133,7 +133,7 @@ def test_what_two_people_take_at_the_same_time_is_a_409_for_the_second(api, cust
     monkeypatch.setattr(user_actions, "is_taken", lambda email, **but: False)
     change = AddressChange.objects.create(user=customer, email=stranger.email)
 
-    response = api().post("/api/auth/email/verify/", {"token": address_change_token(change)})
+    response = api().post("/api/auth/email/verify/", {"token": make_address_change_token(change)})
 
     assert status_of(response) == 409
     assert User.objects.get(pk=customer.pk).email == "alice@example.com"

@@ -23,12 +23,12 @@ from helpdesk.emails.actions import send_again
 from helpdesk.emails.messages import preview_of
 from helpdesk.emails.models import Attempt, Email, EmailQuerySet
 from helpdesk.tickets.models import Ticket
-from helpdesk.users.admin import AgentModelAdmin, ForAgents
+from helpdesk.users.admin import AgentModelAdmin, AgentPermissionsMixin
 
 EXCERPT_LENGTH = 60
 
 
-class AttemptInline(ForAgents, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
+class AttemptInline(AgentPermissionsMixin, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
     model = Attempt
     fields = ["started_at", "outcome", "error"]
     can_delete = False

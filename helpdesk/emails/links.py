@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from helpdesk.users.account_tokens import password_reset_token
+from helpdesk.users.account_tokens import make_password_reset_token
 from helpdesk.users.models import User
 
 
@@ -18,7 +18,7 @@ def confirmation_url(token: str) -> str:
 
 
 def password_reset_url(user: User) -> str:
-    return f"{settings.SITE_URL}/reset-password#{password_reset_token(user)}"
+    return f"{settings.SITE_URL}/reset-password#{make_password_reset_token(user)}"
 
 
 def unsubscribe_url(user: User, kind: str) -> str:

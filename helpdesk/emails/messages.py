@@ -12,7 +12,7 @@ from django.utils import translation
 from helpdesk.emails.links import confirmation_url, password_reset_url, ticket_url, unsubscribe_url
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.models import Comment, EventKind, Priority, Status, Ticket, TicketEvent
-from helpdesk.users.account_tokens import address_change_token, registration_token
+from helpdesk.users.account_tokens import make_address_change_token, make_registration_token
 from helpdesk.users.models import AddressChange, Registration, User
 
 inliner = CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
@@ -56,9 +56,9 @@ def secrets_of(email: Email) -> dict[str, str]:
     reader, asked_for = email.recipient, email.registration or email.address_change
     match email.kind, reader, asked_for:
         case EmailKind.REGISTRATION, None, Registration():
-            return {"confirmation_url": confirmation_url(registration_token(asked_for))}
+            return {"confirmation_url": confirmation_url(make_registration_token(asked_for))}
         case EmailKind.ADDRESS_CHANGE, None, AddressChange():
-            return {"confirmation_url": confirmation_url(address_change_token(asked_for))}
+            return {"confirmation_url": confirmation_url(make_address_change_token(asked_for))}
         case EmailKind.PASSWORD_RESET, User(), _:
             return {"password_reset_url": password_reset_url(reader)}
         case _, User(), _ if email.event is not None:

@@ -12,7 +12,6 @@ from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
-from rest_framework_simplejwt.exceptions import InvalidToken
 
 from helpdesk.notifications import wire
 from helpdesk.notifications.origins import is_allowed_origin
@@ -25,7 +24,7 @@ from helpdesk.notifications.protocol import (
     control_frame,
 )
 from helpdesk.notifications.sockets import MOST_UNSENT_BYTES, Socket
-from helpdesk.users.authentication import access_token_of
+from helpdesk.users.tokens import TokenRejected, read_access_token
 
 logger = logging.getLogger(__name__)
 
@@ -151,8 +150,8 @@ class NotificationConsumer(AsyncConsumer):
     async def authenticate(self, text: str) -> None:
         """Open the stream of a token's user, or go on with a fresh token of the same user."""
         try:
-            token = access_token_of(text)
-        except InvalidToken as error:
+            token = read_access_token(text)
+        except TokenRejected as error:
             raise Closing(CloseCode.UNAUTHENTICATED) from error
         if self.socket is None:
             self.stop_waiting()

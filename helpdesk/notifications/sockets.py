@@ -9,7 +9,6 @@ from typing import Any, NoReturn, TypeVar
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
@@ -26,8 +25,8 @@ from helpdesk.notifications.protocol import (
 from helpdesk.notifications.readers import in_reader
 from helpdesk.notifications.rounds import Standing
 from helpdesk.notifications.streams import PAGE_SIZE, Position, Told, numbered, page_after, position_of
-from helpdesk.users.authentication import SESSION_CLAIM, user_of
 from helpdesk.users.models import User
+from helpdesk.users.tokens import SESSION_CLAIM, TokenRejected, get_token_user
 
 logger = logging.getLogger(__name__)
 
@@ -249,10 +248,9 @@ def read_for(token: Token, query: Callable[..., T], *arguments: int) -> T:
 
 def user_or_closing(token: Token) -> User:
     try:
-        return user_of(token)
-    except AuthenticationFailed as error:
-        is_gone = isinstance(error.detail, dict) and error.detail.get("code") == "user_inactive"
-        raise Closing(CloseCode.FORBIDDEN if is_gone else CloseCode.UNAUTHENTICATED) from error
+        return get_token_user(token)
+    except TokenRejected as error:
+        raise Closing(CloseCode.FORBIDDEN if error.code == "user_inactive" else CloseCode.UNAUTHENTICATED) from error
 
 
 def refusal(position: Position, cursor: int, epoch: str | None) -> str:

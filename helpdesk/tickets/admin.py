@@ -27,7 +27,7 @@ from helpdesk.tickets.filters import TicketFilter
 from helpdesk.tickets.forms import CommentForm, TicketForm
 from helpdesk.tickets.models import Comment, EventKind, EventSource, Priority, Status, Ticket, TicketEvent
 from helpdesk.tickets.search import TICKET_NUMBER
-from helpdesk.users.admin import AgentModelAdmin, ForAgents, UserAdmin, agent_of
+from helpdesk.users.admin import AgentModelAdmin, AgentPermissionsMixin, UserAdmin, get_agent
 from helpdesk.users.models import User
 
 ROWS_SHOWN = 100
@@ -39,7 +39,7 @@ admin.site.unregister(User)
 
 
 def origin_of(request: HttpRequest) -> Origin:
-    return Origin(agent_of(request), EventSource.ADMIN)
+    return Origin(get_agent(request), EventSource.ADMIN)
 
 
 def ticket_link(ticket_id: int, title: str | None) -> str:
@@ -122,7 +122,7 @@ class AssigneeFilter(admin.SimpleListFilter):
             return queryset.none()
         if asked == "nobody":
             return queryset.filter(assigned_to=None)
-        return queryset.filter(assigned_to=agent_of(request).pk if asked == "me" else int(asked))
+        return queryset.filter(assigned_to=get_agent(request).pk if asked == "me" else int(asked))
 
 
 class NewestRows(forms.BaseInlineFormSet):  # type: ignore[type-arg] # not subscriptable at run time
@@ -168,7 +168,7 @@ class EventRows(NewestRows):
         return [(event, change_shown(event)) for event in super().newest]
 
 
-class CommentInline(ForAgents, admin.StackedInline):  # type: ignore[type-arg] # not subscriptable at run time
+class CommentInline(AgentPermissionsMixin, admin.StackedInline):  # type: ignore[type-arg] # not subscriptable at run time
     model = Comment
     form = CommentForm
     formset = CommentRows
@@ -178,7 +178,7 @@ class CommentInline(ForAgents, admin.StackedInline):  # type: ignore[type-arg] #
     can_delete = False
 
 
-class EventInline(ForAgents, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
+class EventInline(AgentPermissionsMixin, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
     model = TicketEvent
     formset = EventRows
     template = "admin/tickets/ticket/events.html"
@@ -234,7 +234,7 @@ class TicketAdmin(SearchedLikeTheApi, AgentModelAdmin, ChangedFieldsAdmin):
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
         for comment in formset.save(commit=False):
-            comment.author = agent_of(request)
+            comment.author = get_agent(request)
             actions.add_comment(origin_of(request), form.instance.pk, content=comment.content)
 
     def delete_model(self, request: HttpRequest, obj: Ticket) -> None:
@@ -262,7 +262,7 @@ class TicketAdmin(SearchedLikeTheApi, AgentModelAdmin, ChangedFieldsAdmin):
 
     @admin.action(description=_("Assign selected tickets to me"), permissions=["change"])
     def assign_to_me(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        self.change_each(request, tickets, assigned_to=agent_of(request))
+        self.change_each(request, tickets, assigned_to=get_agent(request))
 
     @admin.action(description=_("Resolve selected tickets"), permissions=["change"])
     def resolve(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:

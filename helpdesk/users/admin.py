@@ -1,4 +1,4 @@
-"""Who may pass which door of the admin, and the doors to users, for superusers only."""
+"""Permissions of agents in the admin, and the pages for users and failed logins, which only superusers see."""
 
 from contextlib import suppress
 from typing import Any
@@ -23,19 +23,19 @@ from helpdesk.users.actions import add_user, change_password, update_user
 from helpdesk.users.filters import SEARCH_FIELDS
 from helpdesk.users.models import User, UserQuerySet
 
-# Rights come from roles, the two logs are not written, and tokens are nobody's to look at.
+# Permissions come from roles, the two logs are switched off, and tokens are secret.
 admin.site.unregister([Group, AccessAttempt, AccessLog, AccessFailureLog, OutstandingToken, BlacklistedToken])
 
 
-def agent_of(request: HttpRequest) -> User:
-    """Return the agent who is logged in."""
+def get_agent(request: HttpRequest) -> User:
+    """Return the logged-in agent; raises PermissionDenied."""
     if not isinstance(request.user, User) or not request.user.is_agent:
         raise PermissionDenied
     return request.user
 
 
-class ForAgents:
-    """A mixin for admins and inlines: every agent may do what the class itself does not refuse."""
+class AgentPermissionsMixin:
+    """Gives every agent all permissions that an admin or inline class does not take away."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, User) and request.user.is_active and request.user.is_agent
@@ -53,12 +53,12 @@ class ForAgents:
         return self.has_module_permission(request)
 
 
-class AgentModelAdmin(ForAgents, LargeTableAdmin):
+class AgentModelAdmin(AgentPermissionsMixin, LargeTableAdmin):
     pass
 
 
 class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
-    """Says beside the e-mail address, rather than above the form, that somebody else has it."""
+    """Reports a taken address as an error of its field; the constraint would report it for the whole form."""
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
@@ -102,46 +102,46 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
     actions = ["deactivate"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
-        (_("Person"), {"fields": ["name", "email", "pending_email", "language"]}),
-        (_("Rights"), {"fields": ["role", "is_active", "is_superuser"]}),
+        (_("Personal info"), {"fields": ["name", "email", "pending_email", "language"]}),
+        (_("Permissions"), {"fields": ["role", "is_active", "is_superuser"]}),
         (_("Dates"), {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [
         (None, {"fields": ["username", "password1", "password2"]}),
-        (_("Person"), {"fields": ["name", "email", "language"]}),
-        (_("Rights"), {"fields": ["role"]}),
+        (_("Personal info"), {"fields": ["name", "email", "language"]}),
+        (_("Permissions"), {"fields": ["role"]}),
     ]
 
-    @admin.display(description=_("address to be confirmed"))
+    @admin.display(description=_("pending e-mail address"))
     def pending_email(self, user: User) -> str | None:
         return user.pending_email
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
         if not change:
-            add_user(obj, by=agent_of(request))
+            add_user(obj, by=get_agent(request))
             return
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         try:
-            user = update_user(obj.pk, changes=changes, by=agent_of(request))
+            user = update_user(obj.pk, changes=changes, by=get_agent(request))
         except IntegrityError as error:
-            message = _("This contradicts what somebody else has changed meanwhile. Look at it again.")
+            message = _("Another user has made a conflicting change. Check the current values and try again.")
             raise ValidationError(message, code="conflict") from error
         if user == request.user:
-            # Another address would log them out here as well.
+            # A new address ends the sessions of the admin, this one included.
             update_session_auth_hash(request, user)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        offered = super().get_actions(request)
-        offered.pop("delete_selected", None)
-        return offered
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
 
     @admin.action(description=_("Deactivate selected users"), permissions=["change"])
     def deactivate(self, request: HttpRequest, users: UserQuerySet) -> None:
-        """Deactivate all but whoever asks for it, who would be locked out."""
+        """Deactivate all but the current user, who would be locked out."""
         changed = 0
-        for user_id in users.active().exclude(pk=agent_of(request).pk).values_list("pk", flat=True):
+        for user_id in users.active().exclude(pk=get_agent(request).pk).values_list("pk", flat=True):
             with suppress(User.DoesNotExist):
-                update_user(user_id, changes={"is_active": False}, by=agent_of(request))
+                update_user(user_id, changes={"is_active": False}, by=get_agent(request))
                 changed += 1
         text = ngettext("%(count)d user was deactivated.", "%(count)d users were deactivated.", changed)
         self.message_user(request, text % {"count": changed}, messages.SUCCESS)
@@ -149,7 +149,7 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        """Name the kinds of rows that keep a user from being deleted; Django would list every row."""
+        """Name the kinds of rows that protect a user from deletion; Django would list every row."""
         protecting = [relation.field for relation in self.opts.related_objects if relation.on_delete is PROTECT]
         protected = [
             f"{field.model._meta.verbose_name_plural} ({field.verbose_name})"  # noqa: SLF001 -- Django's public API
@@ -161,7 +161,7 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
 
 @admin.register(AccessAttempt)
 class FailedLoginAdmin(ReadOnlyAdmin):
-    """Wrong passwords; whoever deletes those of a username unlocks it."""
+    """Failed logins; deleting those of a username unlocks it."""
 
     list_display = ["username", "ip_address", "attempt_time", "failures_since_start"]
     search_fields = ["username", "ip_address"]

@@ -1,4 +1,4 @@
-"""Where the admin takes passwords: they are tried as in the API, and refused with a page."""
+"""The admin site: passwords are checked as in the API; past a limit or without Redis the response is a page."""
 
 from typing import Any
 
@@ -18,14 +18,12 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from helpdesk.core.admin import refuse_nul
 from helpdesk.core.errors import ServiceUnavailable, headers_of, is_admin_page
 from helpdesk.users.actions import change_password
-from helpdesk.users.credentials import LockedOut, verified_user
+from helpdesk.users.credentials import LockedOut, check_credentials
 from helpdesk.users.models import User
-
-Refusal = Throttled | ServiceUnavailable
 
 
 class AgentLoginForm(AdminAuthenticationForm):
-    """Tells a customer with the right password what it tells anybody with a wrong one."""
+    """Answers a customer's right password like a wrong one."""
 
     request: HttpRequest
 
@@ -33,8 +31,8 @@ class AgentLoginForm(AdminAuthenticationForm):
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if username and password:
             try:
-                self.user_cache = verified_user(
-                    self.request, username=username, password=password, may_enter=lambda user: user.is_staff
+                self.user_cache = check_credentials(
+                    self.request, username=username, password=password, is_allowed=lambda user: user.is_staff
                 )
             except AuthenticationFailed:
                 raise self.get_invalid_login_error() from None
@@ -51,7 +49,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     def clean_old_password(self) -> str:
         password: str = self.cleaned_data["old_password"]
         try:
-            verified_user(self.request, username=self.user.username, password=password)
+            check_credentials(self.request, username=self.user.username, password=password)
         except AuthenticationFailed:
             raise ValidationError(self.error_messages["password_incorrect"], "password_incorrect") from None
         return password
@@ -77,18 +75,18 @@ class HelpdeskAdminSite(admin.AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         try:
             return super().login(request, extra_context)
-        except (Throttled, ServiceUnavailable) as refusal:
-            return refusal_page(request, refusal)
+        except (Throttled, ServiceUnavailable) as error:
+            return login_refused(request, error)
 
-    def password_change(  # type: ignore[override] # the stub knows no other answer than the form
+    def password_change(  # type: ignore[override] # the stub allows no other response than the form
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
         request.current_app = self.name
         context = {**self.each_context(request), **(extra_context or {})}
         try:
             return OwnPasswordView.as_view(extra_context=context)(request)
-        except (Throttled, ServiceUnavailable) as refusal:
-            return refusal_page(request, refusal)
+        except (Throttled, ServiceUnavailable) as error:
+            return login_refused(request, error)
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         refuse_nul(request)
@@ -96,28 +94,28 @@ class HelpdeskAdminSite(admin.AdminSite):
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """Answer the failure that locks a username: a page in the admin; the API answers it like the others."""
-    return refusal_page(request, LockedOut()) if is_admin_page(request) else response
+    """AXES_LOCKOUT_CALLABLE: a page in the admin; the API answers the failure that locks a username like the others."""
+    return login_refused(request, LockedOut()) if is_admin_page(request) else response
 
 
-def refusal_page(request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    """Return the page for a password that was not tried: 429, or 503 while nobody can count."""
-    match refusal:
+def login_refused(request: HttpRequest, error: Throttled | ServiceUnavailable) -> HttpResponse:
+    """Return the page for a password that was not checked: 429, or 503 without Redis."""
+    match error:
         case LockedOut():
             title = _("Too many failed logins.")
         case Throttled():
             title = _("Too many attempts to log in.")
         case _:
-            title = _("Nobody can log in at the moment.")
-    headers = headers_of(refusal)
+            title = _("Login is temporarily unavailable.")
+    headers = headers_of(error)
     seconds = int(headers["Retry-After"])
     context = {
         **admin.site.each_context(request),
         "title": title,
-        "is_locked": isinstance(refusal, LockedOut),
+        "is_locked": isinstance(error, LockedOut),
         "minutes": seconds // 60,
         "seconds": seconds,
     }
-    page = render(request, "admin/login_refused.html", context, status=refusal.status_code)
+    page = render(request, "admin/login_refused.html", context, status=error.status_code)
     page.headers["Retry-After"] = headers["Retry-After"]
     return page

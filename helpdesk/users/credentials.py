@@ -1,4 +1,4 @@
-"""The one way to try a password: limits, lock-out and failures are the same wherever it is taken."""
+"""Checks of passwords; rate limits, lockout and recorded failures are the same in the API and in the admin."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,15 +20,16 @@ from helpdesk.core.throttles import check_limit
 from helpdesk.users.models import MAXIMUM_USERNAME_LENGTH, User
 
 
-class LockOut(AxesDatabaseHandler):
-    """Locks a username for one address, as django-axes does, and past LOGIN_FAILURE_LIMIT for every address."""
+class LockoutHandler(AxesDatabaseHandler):
+    """Locks a username for one address, as django-axes does, and past LOGIN_FAILURE_LIMIT for all addresses."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-        return super().is_locked(request, credentials) or failures_of(credentials) >= settings.LOGIN_FAILURE_LIMIT
+        username = (credentials or {}).get("username")
+        return super().is_locked(request, credentials) or count_failures(username) >= settings.LOGIN_FAILURE_LIMIT
 
 
 class LockedOut(exceptions.Throttled):
-    """Refuses a username after too many wrong passwords."""
+    """429: the username is locked after too many wrong passwords."""
 
     default_code = "locked"
 
@@ -37,57 +38,56 @@ class LockedOut(exceptions.Throttled):
         super().__init__(seconds, _("Too many failed logins."), self.default_code)
 
 
-def failures_of(credentials: dict[str, Any] | None) -> int:
-    """Return how many passwords were wrong for a username, from all addresses, within the cool-off."""
-    recent = AccessAttempt.objects.filter(
-        username=(credentials or {}).get("username"),
-        attempt_time__gte=timezone.now() - settings.AXES_COOLOFF_TIME,
-    )
+def count_failures(username: str | None) -> int:
+    """Return the number of failed logins with a username from all addresses within AXES_COOLOFF_TIME."""
+    since = timezone.now() - settings.AXES_COOLOFF_TIME
+    recent = AccessAttempt.objects.filter(username=username, attempt_time__gte=since)
     return recent.aggregate(total=Sum("failures_since_start"))["total"] or 0
 
 
-def verified_user(
+def check_credentials(
     request: HttpRequest | Request,
     *,
     username: str,
     password: str,
-    may_enter: Callable[[User], bool] = lambda _user: True,
+    is_allowed: Callable[[User], bool] = lambda _user: True,
 ) -> User:
-    """Return the user of a right pair; every place that takes a password calls this and hashes nothing itself.
+    """Return the active user with this username and password; the only caller of `authenticate`.
 
-    Before anything is hashed it raises Throttled past a limit of the address or the username, LockedOut after too
-    many failures, and ServiceUnavailable while Redis, which counts, is down. AuthenticationFailed is for a wrong
-    pair, for one that nobody can have, which is not recorded, and for the right one of a user who may not enter, who
-    is counted and answered alike.
+    Before it hashes anything it raises Throttled past the limit of the client's address or of the username, LockedOut
+    after too many failures, and ServiceUnavailable while Redis is down, which counts. Otherwise raises
+    AuthenticationFailed: for a wrong pair; for one that no account can have, which is not recorded as a failure; and
+    for a user whom `is_allowed` refuses, which is recorded and answered like a wrong pair.
     """
-    request = request._request if isinstance(request, Request) else request  # noqa: SLF001 -- axes wants Django's
+    request = request._request if isinstance(request, Request) else request  # noqa: SLF001 -- axes needs Django's
     credentials = {"username": username}
     check_limit(settings.THROTTLE_ANON_RATE, "login-address", client_network(request))
     if not is_possible(username, password):
-        raise wrong_pair()
+        raise invalid_credentials()
     if not AxesProxyHandler.is_allowed(request, credentials):
         raise LockedOut
     check_limit(settings.THROTTLE_LOGIN_RATE, "login-username", username.lower())
     user = authenticate(request, username=username, password=password)
-    if isinstance(user, User) and may_enter(user):
+    if isinstance(user, User) and is_allowed(user):
         return user
     if user is not None:
         user_login_failed.send(__name__, credentials=credentials, request=request)
-    raise wrong_pair()
+    raise invalid_credentials()
 
 
 def is_possible(username: str, password: str) -> bool:
-    """Return whether PostgreSQL could hold the username, and neither contains NUL."""
+    """Return whether PostgreSQL can store the username, and neither contains NUL."""
     return len(username) <= MAXIMUM_USERNAME_LENGTH and "\0" not in username + password
 
 
-def wrong_pair() -> exceptions.AuthenticationFailed:
+def invalid_credentials() -> exceptions.AuthenticationFailed:
     return exceptions.AuthenticationFailed(_("No active account found with the given credentials"), "no_account")
 
 
-def check_own_password(request: Request, *, username: str, password: str, field: str = "current_password") -> None:
-    """Try the present password of whoever is logged in: as `verified_user`, but 400 under `field` if it is wrong."""
+def check_current_password(request: Request, *, username: str, password: str) -> None:
+    """Check the password of an authenticated user: like `check_credentials`, but ValidationError (400) if it is wrong."""
     try:
-        verified_user(request, username=username, password=password)
+        check_credentials(request, username=username, password=password)
     except exceptions.AuthenticationFailed:
-        raise exceptions.ValidationError({field: [_("The password is wrong.")]}, "wrong_password") from None
+        error = {"current_password": [_("The password is wrong.")]}
+        raise exceptions.ValidationError(error, "wrong_password") from None

@@ -3,8 +3,8 @@ import unicodedata
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 
-def normalized(password: str) -> str:
-    """Return a password as it is hashed, however a keyboard composes its letters: NIST SP 800-63B's choice of NFKC."""
+def normalize_password(password: str) -> str:
+    """Apply NFKC (NIST SP 800-63B, section 5.1.1.2), so that equivalent Unicode input gives the same hash."""
     return unicodedata.normalize("NFKC", password)
 
 
@@ -16,13 +16,13 @@ class OwaspArgon2PasswordHasher(Argon2PasswordHasher):
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
-        plain = normalized(password)
+        plain = normalize_password(password)
         if plain != password:
-            # Django encodes for a username that nobody has: that takes as long as a wrong password then.
+            # Django encodes once for an unknown username; this makes it take as long as a wrong password.
             super().encode(password, salt)
         return super().encode(plain, salt)
 
     def verify(self, password: str, encoded: str) -> bool:
-        """Try the password normalized, and as it is only if that differs: older hashes were made so."""
-        plain = normalized(password)
+        """Compare the normalized password, and the original if it differs, for hashes made without normalization."""
+        plain = normalize_password(password)
         return super().verify(plain, encoded) or (plain != password and super().verify(password, encoded))

@@ -1,4 +1,4 @@
-"""Who works with the helpdesk."""
+"""Users, and what they have asked for and not confirmed yet: registrations and changes of address."""
 
 from datetime import timedelta
 from typing import Any, ClassVar, Self
@@ -35,17 +35,17 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(is_active=True)
 
     def with_email(self, email: str) -> Self:
-        """Keep whoever has an address, whatever the case, by the unique index."""
+        """Match an address case-insensitively, by the unique index."""
         return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(models.Value(email)))
 
     def visible_to(self, user: "User") -> Self:
-        """Agents see everybody, a customer nobody else."""
+        """Agents see all users, customers only themselves."""
         return self.all() if user.is_agent else self.filter(pk=user.pk)
 
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc] # mypy: computed base
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save a new user, a customer unless told otherwise; without a password nobody can log in as them."""
+        """Save a new user, by default a customer; without a password the user cannot log in."""
         user: User = self.model(username=username, email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -103,18 +103,18 @@ class User(AbstractBaseUser):
 
     @property
     def is_staff(self) -> bool:
-        """Agents may enter the admin; each of its pages decides what they may do there."""
+        """Whether the user may log in to the admin, whose pages have permissions of their own."""
         return self.is_agent
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Sessions of the admin end with the password, as in Django, and with the address."""
+        """Bind admin sessions to the password, as Django does, and to the address: a change of either ends them."""
         bound_to = f"{self.password} {self.email}"
         return salted_hmac("helpdesk.users.session", bound_to, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def pending_email(self) -> str | None:
-        """The address that they want and have not confirmed yet; costs a query."""
-        return AddressChange.objects.living().filter(user=self).values_list("email", flat=True).first()
+        """The new address that awaits confirmation, if any; each access is a query."""
+        return AddressChange.objects.pending().filter(user=self).values_list("email", flat=True).first()
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_active and self.is_superuser
@@ -129,15 +129,20 @@ class User(AbstractBaseUser):
         return self.get_full_name()
 
 
-class RegistrationQuerySet(models.QuerySet["Registration"]):
+class ConfirmableQuerySet(models.QuerySet[Any]):
+    """Rows that their `created_at` lets expire after CONFIRMATION_LIFETIME."""
+
+    def pending(self) -> Self:
+        return self.filter(created_at__gte=timezone.now() - CONFIRMATION_LIFETIME)
+
     def expired(self) -> Self:
         return self.filter(created_at__lt=timezone.now() - CONFIRMATION_LIFETIME)
 
 
 class Registration(models.Model):
-    """Somebody who wants to be a customer, and has not shown yet that the address is theirs.
+    """A customer's registration whose e-mail address is not confirmed yet.
 
-    It holds the username whether the address is known or not: who asks cannot tell the two apart.
+    It reserves the username whether or not the address has an account, so that responses do not reveal accounts.
     """
 
     username = models.CharField(_("username"), max_length=MAXIMUM_USERNAME_LENGTH, unique=True)
@@ -147,7 +152,7 @@ class Registration(models.Model):
     password = models.CharField(_("password"), max_length=128)
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
 
-    objects = RegistrationQuerySet.as_manager()
+    objects = ConfirmableQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("registration")
@@ -158,19 +163,10 @@ class Registration(models.Model):
         return self.username
 
 
-class AddressChangeQuerySet(models.QuerySet["AddressChange"]):
-    def living(self) -> Self:
-        return self.filter(created_at__gte=timezone.now() - CONFIRMATION_LIFETIME)
-
-    def expired(self) -> Self:
-        return self.filter(created_at__lt=timezone.now() - CONFIRMATION_LIFETIME)
-
-
 class AddressChange(models.Model):
-    """The e-mail address that a user wants, and has not shown yet to be theirs.
+    """A user's new e-mail address that is not confirmed yet; stored whether or not the address has an account.
 
-    It waits whether the address is known or not: who asks cannot tell the two apart. `session` is where they asked,
-    "" when that is unknown.
+    `session` is the id of the session that requested it, the only one that survives the confirmation.
     """
 
     user = models.OneToOneField(User, models.CASCADE, verbose_name=_("user"), related_name="address_change")
@@ -178,7 +174,7 @@ class AddressChange(models.Model):
     session = models.CharField(_("session"), max_length=32, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
 
-    objects = AddressChangeQuerySet.as_manager()
+    objects = ConfirmableQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("change of address")

@@ -1,4 +1,4 @@
-"""What the schema says about users and their credentials beyond their shapes."""
+"""Examples and security schemes of the OpenAPI schema for users and their credentials."""
 
 from typing import Any
 
@@ -58,4 +58,4 @@ class HealthTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
     name = "healthToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        return {"type": "http", "scheme": "bearer", "description": "HEALTH_TOKEN, for monitoring systems."}
+        return {"type": "http", "scheme": "bearer", "description": "The static token of a monitoring system."}

@@ -2,17 +2,17 @@ from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from helpdesk.users.hashers import normalized
+from helpdesk.users.hashers import normalize_password
 from helpdesk.users.models import User
 
 MAXIMUM_PASSWORD_LENGTH = 128
 
 
 class MaximumLengthValidator:
-    """Bounds the work that hashing a password can be made to do."""
+    """Limits the length, and with it the time to hash."""
 
     def validate(self, password: str, user: User | None = None) -> None:
-        if len(normalized(password)) > MAXIMUM_PASSWORD_LENGTH:
+        if len(normalize_password(password)) > MAXIMUM_PASSWORD_LENGTH:
             raise ValidationError(
                 _("This password is too long. It must contain at most %(maximum)d characters."),
                 code="password_too_long",
@@ -24,7 +24,7 @@ class MaximumLengthValidator:
 
 
 class CommonPasswordValidator(password_validation.CommonPasswordValidator):
-    """Refuses common passwords in full-width letters, too."""
+    """Also refuses common passwords written in full-width letters."""
 
     def validate(self, password: str, user: User | None = None) -> None:
-        super().validate(normalized(password), user)
+        super().validate(normalize_password(password), user)

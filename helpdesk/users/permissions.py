@@ -10,7 +10,7 @@ from helpdesk.users.authentication import Monitor, current_user
 
 
 class RegistrationIsOpen(BasePermission):
-    """Lets anybody register, unless REGISTRATION_OPEN is off."""
+    """Allows registration while REGISTRATION_OPEN is on."""
 
     message = _("Registration is closed.")
     code = "registration_closed"
@@ -20,8 +20,8 @@ class RegistrationIsOpen(BasePermission):
         return bool(settings.REGISTRATION_OPEN)
 
 
-class OnlyAgentsAndMonitors(BasePermission):
-    """Keeps customers out of what is about the helpdesk itself."""
+class IsAgentOrMonitor(BasePermission):
+    """Allows agents and monitoring systems."""
 
     denied_methods = frozenset({"GET"})
 

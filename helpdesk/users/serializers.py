@@ -1,4 +1,4 @@
-"""The shapes of users and their credentials."""
+"""Request and response bodies for users, credentials and accounts."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from helpdesk.core.fields import OneLineField, TextField
 from helpdesk.users.models import MAXIMUM_USERNAME_LENGTH, Language, User
 from helpdesk.users.password_validation import MAXIMUM_PASSWORD_LENGTH
 
-# Narrower than what an administrator may choose: no two of these names look alike.
+# Stricter than for administrators: no two such names look alike.
 USERNAME = r"^[A-Za-z0-9_.@+-]+$"
 
 
@@ -37,7 +37,7 @@ class TokenPairSerializer(serializers.Serializer[User]):
 
 
 class UserSummarySerializer(serializers.ModelSerializer[User]):
-    """A user as tickets and comments name them."""
+    """A user as shown in tickets and comments."""
 
     class Meta:
         model = User
@@ -53,12 +53,12 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
 
 class MeSerializer(UserSerializer):
-    """A user as only they see themselves."""
+    """The authenticated user."""
 
     pending_email = serializers.EmailField(
         read_only=True,
         allow_null=True,
-        help_text="The address that takes the place of `email` once its owner has confirmed it.",
+        help_text="The new address, which replaces `email` once it is confirmed.",
     )
 
     class Meta(UserSerializer.Meta):
@@ -67,11 +67,11 @@ class MeSerializer(UserSerializer):
 
 
 class ProfileSerializer(serializers.ModelSerializer[User]):
-    """What users may change about themselves."""
+    """The fields of their own account that users may change."""
 
     name = OneLineField(max_length=150, allow_blank=True, required=False)
     email = serializers.EmailField(max_length=254, required=False)
-    current_password = PasswordField(required=False, write_only=True, help_text="Needed for another `email`.")
+    current_password = PasswordField(required=False, write_only=True, help_text="Required to change `email`.")
     language = serializers.ChoiceField(choices=Language.choices, required=False)
 
     class Meta:
@@ -79,8 +79,8 @@ class ProfileSerializer(serializers.ModelSerializer[User]):
         fields = ["name", "email", "current_password", "language"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        present = self.instance.email if self.instance else None
-        if attrs.get("email", present) != present and "current_password" not in attrs:
+        current = self.instance.email if self.instance else None
+        if attrs.get("email", current) != current and "current_password" not in attrs:
             message = self.fields["current_password"].error_messages["required"]
             raise serializers.ValidationError({"current_password": [message]}, code="required")
         return attrs
@@ -91,9 +91,7 @@ class RegistrationSerializer(serializers.Serializer[User]):
         max_length=MAXIMUM_USERNAME_LENGTH,
         trim_whitespace=False,
         pattern=USERNAME,
-        validators=[
-            RegexValidator(USERNAME.replace("$", r"\Z"), _("Use letters of ASCII, digits and @ . + - _ only."))
-        ],
+        validators=[RegexValidator(USERNAME.replace("$", r"\Z"), _("Use only ASCII letters, digits and @ . + - _"))],
     )
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
@@ -101,17 +99,17 @@ class RegistrationSerializer(serializers.Serializer[User]):
     language = serializers.ChoiceField(
         choices=Language.choices,
         required=False,
-        help_text="The language of the request unless given.",
+        help_text="Defaults to the language of the request.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        person = User(username=attrs["username"], email=attrs["email"], name=attrs["name"])
-        check_password_strength("password", attrs["password"], person)
+        user = User(username=attrs["username"], email=attrs["email"], name=attrs["name"])
+        check_password_strength("password", attrs["password"], user)
         return attrs
 
 
 class AccountTokenSerializer(serializers.Serializer[User]):
-    token = TextField(max_length=200, help_text="From the link in the e-mail.")
+    token = TextField(max_length=200, help_text="The token from the link in the e-mail.")
 
 
 class AddressSerializer(serializers.Serializer[User]):
@@ -123,6 +121,7 @@ class PasswordResetSerializer(AccountTokenSerializer):
 
 
 def check_password_strength(field: str, password: str, user: User) -> None:
+    """Raise ValidationError with the code `weak_password` for a field."""
     try:
         password_validation.validate_password(password, user)
     except ValidationError as error:
@@ -133,9 +132,6 @@ class PasswordChangeSerializer(serializers.Serializer[User]):
     current_password = PasswordField()
     new_password = PasswordField()
 
-    def validate_new_password(self, password: str) -> str:
-        try:
-            password_validation.validate_password(password, self.context["request"].user)
-        except ValidationError as error:
-            raise serializers.ValidationError(error.messages, code="weak_password") from error
-        return password
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        check_password_strength("new_password", attrs["new_password"], self.context["request"].user)
+        return attrs

@@ -1,19 +1,19 @@
-"""What users announces to the apps above it."""
+"""Signals of the users app; each is sent inside the transaction of the change."""
 
 from django.dispatch import Signal
 
 registration_requested = Signal()
-"""Sent inside a transaction with `registration`, whose address wants a link to confirm it."""
+"""Sent with `registration`, whose address needs a confirmation link."""
 
 address_change_requested = Signal()
-"""Sent inside a transaction with `change`, whose address wants a link to confirm it, and the present one a notice."""
+"""Sent with `change`, whose new address needs a confirmation link and whose user's current address a notice."""
 
 password_reset_requested = Signal()
-"""Sent inside a transaction with `email`, an address that perhaps nobody has, and `language`."""
+"""Sent with `email`, an address that may have no account, and `language`."""
 
 user_changed = Signal()
-"""Sent inside the transaction that saved a user, with `user`, `by`, who did it, and `changed`, the names of the fields that
-have other values now; none for a new user."""
+"""Sent with `user`, `by`, the user who made the change, and `changed`, a frozenset of the names of the changed fields,
+empty for a new user."""
 
 tokens_revoked = Signal()
-"""Sent inside the transaction that ended some or all tokens of a user, with `user_id`: a new password, a logout."""
+"""Sent with `user_id` when some or all tokens of a user were revoked, as by a logout or a new password."""

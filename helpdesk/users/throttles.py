@@ -1,4 +1,6 @@
-"""A limit on what others can have mailed to somebody."""
+"""Rate limits of the e-mails that unauthenticated and authenticated requests can cause."""
+
+from collections.abc import Callable
 
 from django.conf import settings
 from limits import RateLimitItem
@@ -12,28 +14,33 @@ from helpdesk.users.authentication import current_user
 MAXIMUM_ADDRESS_LENGTH = 254
 
 
-class AddressThrottle(UnavailableWithoutRedis):
-    """THROTTLE_MAIL_RATE for the e-mail address in the body, whoever asks and whether it is known or not."""
+def get_address(request: Request) -> str:
+    """Return the e-mail address in the body, in lower case; "" if there is none."""
+    address = request.data.get("email") if isinstance(request.data, dict) else None
+    return address.strip().lower()[:MAXIMUM_ADDRESS_LENGTH] if isinstance(address, str) else ""
+
+
+def get_user_id(request: Request) -> str:
+    return str(current_user(request).pk)
+
+
+class MailThrottle(UnavailableWithoutRedis):
+    """THROTTLE_MAIL_RATE for each key, by default the address in the body, whoever sends it; none without a key."""
+
+    def __init__(self, get_key: Callable[[Request], str] = get_address) -> None:
+        self.get_key = get_key
 
     def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
-        address = request.data.get("email") if isinstance(request.data, dict) else None
-        if not isinstance(address, str) or not address.strip():
-            return None, "mail", ""
-        return rate(settings.THROTTLE_MAIL_RATE), "mail", address.strip().lower()[:MAXIMUM_ADDRESS_LENGTH]
-
-
-class AddressChangeThrottle(UnavailableWithoutRedis):
-    """THROTTLE_MAIL_RATE for the user who asks for other addresses: the present one gets a notice each time."""
-
-    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
-        return rate(settings.THROTTLE_MAIL_RATE), "mail", str(current_user(request).pk)
+        key = self.get_key(request)
+        return (rate(settings.THROTTLE_MAIL_RATE) if key else None), "mail", key
 
 
 def check_address_change(request: Request, view: APIView) -> None:
-    """Count a change that will be mailed, for the user and then for the address in the body.
+    """Count a change of address for the user, whose current address gets a notice, and then for the new address.
 
     Raises Throttled or ServiceUnavailable.
     """
-    for throttle in (AddressChangeThrottle(), AddressThrottle()):
+    for get_key in (get_user_id, get_address):
+        throttle = MailThrottle(get_key)
         if not throttle.allow_request(request, view):
             raise Throttled(throttle.wait())

@@ -1,4 +1,4 @@
-"""The doors to users and to their tokens."""
+"""The API of users: login and tokens, registration, passwords, profiles."""
 
 from typing import Any
 
@@ -15,8 +15,13 @@ from rest_framework.response import Response
 
 from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
-from helpdesk.users.authentication import AccessTokenAuthentication, current_user, session_of
-from helpdesk.users.credentials import check_own_password, verified_user
+from helpdesk.users.authentication import (
+    AccessTokenAuthentication,
+    authentication_failed,
+    current_session_id,
+    current_user,
+)
+from helpdesk.users.credentials import check_credentials, check_current_password
 from helpdesk.users.filters import UserFilter
 from helpdesk.users.models import Language, User
 from helpdesk.users.permissions import RegistrationIsOpen
@@ -34,11 +39,12 @@ from helpdesk.users.serializers import (
     UserSerializer,
     check_password_strength,
 )
-from helpdesk.users.throttles import AddressThrottle, check_address_change
+from helpdesk.users.throttles import MailThrottle, check_address_change
+from helpdesk.users.tokens import TokenRejected
 
 
 class CredentialView(GenericAPIView[User]):
-    """A door for those who hold no access token."""
+    """Base of the views that need no access token."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
@@ -46,6 +52,9 @@ class CredentialView(GenericAPIView[User]):
 
     def get_authenticate_header(self, request: Request) -> str:
         return AccessTokenAuthentication().authenticate_header(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(authentication_failed(exc) if isinstance(exc, TokenRejected) else exc)
 
     def valid_input(self) -> dict[str, Any]:
         serializer = self.get_serializer(data=self.request.data)
@@ -58,8 +67,8 @@ class TokenView(CredentialView):
 
     @extend_schema(operation_id="auth_token_create", responses={200: TokenPairSerializer})
     def post(self, request: Request) -> Response:
-        """Log in: trade a username and a password for an access and a refresh token."""
-        user = verified_user(request, **self.valid_input())
+        """Log in with a username and a password; returns an access and a refresh token."""
+        user = check_credentials(request, **self.valid_input())
         user_logged_in.send(User, request=request._request, user=user)  # noqa: SLF001
         return Response(actions.issue_tokens(user))
 
@@ -69,10 +78,11 @@ class TokenRefreshView(CredentialView):
 
     @extend_schema(operation_id="auth_token_refresh", responses={200: TokenPairSerializer})
     def post(self, request: Request) -> Response:
-        """Trade a refresh token, which works once, for a new pair of the same session.
+        """Refresh: exchange a refresh token for a new pair of the same session.
 
-        A used one is 401 and ends its session, the access tokens too: it may have been stolen. So tabs that share a
-        token take turns.
+        A refresh token can be used once. Using it again is answered with 401 and ends the session, including its access
+        tokens, because the token may have been stolen. Clients that share a token, such as browser tabs, must not
+        refresh it at the same time.
         """
         return Response(actions.rotate_refresh_token(**self.valid_input()))
 
@@ -82,7 +92,7 @@ class LogoutView(CredentialView):
 
     @extend_schema(operation_id="auth_logout", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Log out: end the session of a refresh token, used or not, and its access tokens with it."""
+        """Log out: end the session of a refresh token, used or not, including its access tokens."""
         actions.revoke_refresh_token(**self.valid_input())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -90,15 +100,16 @@ class LogoutView(CredentialView):
 class RegistrationView(CredentialView):
     serializer_class = RegistrationSerializer
     permission_classes = [AllowAny, RegistrationIsOpen]
-    throttle_classes = [CredentialThrottle, AddressThrottle]
+    throttle_classes = [CredentialThrottle, MailThrottle]
 
     @extend_schema(operation_id="auth_register", responses={202: None})
     def post(self, request: Request) -> Response:
-        """Register as a customer: an e-mail asks whether the address is yours, and the account begins when you confirm.
+        """Register as a customer; the account is created when the e-mail address is confirmed.
 
-        The answer is the same for an address that already has an account; the e-mail says so.
+        A confirmation link is sent to the address. If the address already has an account, the response is the same
+        and the e-mail says so.
         """
-        actions.register(**{"language": language_of(request), **self.valid_input()})
+        actions.register(**{"language": get_language(request), **self.valid_input()})
         return Response(status=status.HTTP_202_ACCEPTED)
 
 
@@ -107,9 +118,9 @@ class EmailVerificationView(CredentialView):
 
     @extend_schema(operation_id="auth_email_verify", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Confirm an e-mail address with the token of the mailed link, which works once and for a day.
+        """Confirm an e-mail address with the token from the e-mail, which is valid once and for 24 hours.
 
-        A registration becomes an account, and one can log in; a user who has asked for another address has it.
+        Creates the account of a registration, or replaces the address of an account.
         """
         actions.confirm_address(**self.valid_input())
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -117,12 +128,12 @@ class EmailVerificationView(CredentialView):
 
 class PasswordResetRequestView(CredentialView):
     serializer_class = AddressSerializer
-    throttle_classes = [CredentialThrottle, AddressThrottle]
+    throttle_classes = [CredentialThrottle, MailThrottle]
 
     @extend_schema(operation_id="auth_password_reset", responses={202: None})
     def post(self, request: Request) -> Response:
-        """Ask for a link to choose a new password; the answer is the same whether anybody has the address or not."""
-        actions.request_password_reset(**self.valid_input(), language=language_of(request))
+        """Request a link to reset the password; the response is the same whether or not the address has an account."""
+        actions.request_password_reset(**self.valid_input(), language=get_language(request))
         return Response(status=status.HTTP_202_ACCEPTED)
 
 
@@ -131,25 +142,26 @@ class PasswordResetView(CredentialView):
 
     @extend_schema(operation_id="auth_password_reset_confirm", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Choose a new password with the token of the mailed link. All tokens issued before are dead."""
-        chosen = self.valid_input()
-        check_password_strength("new_password", chosen["new_password"], actions.user_who_resets(chosen["token"]))
-        actions.reset_password(**chosen)
+        """Set a new password with the token from the e-mail, which is valid once and for one hour. Ends all sessions."""
+        values = self.valid_input()
+        user = actions.get_user_for_password_reset(values["token"])
+        check_password_strength("new_password", values["new_password"], user)
+        actions.reset_password(**values)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def language_of(request: Request) -> Language:
-    """Return the language that the request asks for."""
+def get_language(request: Request) -> Language:
+    """Return the language of the request (cookie or Accept-Language), English if it is not supported."""
     code = get_language_from_request(request._request)  # noqa: SLF001 -- Django reads its own request
     return Language(code) if code in Language.values else Language.ENGLISH
 
 
 @extend_schema_view(
-    list=extend_schema(description="People: all of them for an agent, themselves for a customer."),
-    retrieve=extend_schema(description="One user."),
+    list=extend_schema(description="List users: all of them for agents, only themselves for customers."),
+    retrieve=extend_schema(description="Retrieve a user."),
 )
 class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[User]):
-    """Users: agents see everybody, a customer only themselves."""
+    """Users: agents see all of them, customers only themselves."""
 
     queryset = User.objects.none()
     serializer_class = UserSerializer
@@ -163,18 +175,18 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     @extend_schema(operation_id="users_me_retrieve", responses={200: MeSerializer})
     @action(methods=["get"], detail=False, filterset_class=None, pagination_class=None)
     def me(self, request: Request) -> Response:
-        """Who am I?"""
+        """Retrieve the authenticated user."""
         return Response(MeSerializer(current_user(request)).data)
 
     @extend_schema(operation_id="users_me_update", request=ProfileSerializer, responses={200: MeSerializer})
     @me.mapping.patch
     def update_me(self, request: Request) -> Response:
-        """Change my name, language or e-mail address; another address wants my present password, too.
+        """Change the name, language or e-mail address of the authenticated user.
 
-        It waits in `pending_email`, in place of one that waits already, until its owner has confirmed it
-        by the link that is mailed to it; the present address is told. Asking for the present one ends the waiting, and
-        so do a day, a new password and deactivation. The answer is the same for an address that has an account, which
-        nobody else can get; the e-mail says so. Its confirmation ends all my sessions but this one.
+        A new address requires `current_password`. It stays in `pending_email` until it is confirmed with the link sent
+        to it; the current address is notified. It is cancelled by another new address, by sending the current one, by
+        a new password, by deactivation, and after 24 hours. If the new address already has an account, the response
+        is the same and the e-mail says so. The confirmation ends all other sessions.
         """
         user = current_user(request)
         serializer = ProfileSerializer(user, data=request.data, partial=True)
@@ -182,9 +194,9 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         changes = serializer.validated_data
         password = changes.pop("current_password", "")
         if changes.get("email", user.email) != user.email:
-            check_own_password(request, username=user.username, password=password)
+            check_current_password(request, username=user.username, password=password)
             check_address_change(request, self)
-        user = actions.update_profile(user, changes=changes, session=session_of(request))
+        user = actions.update_profile(user, changes=changes, session=current_session_id(request))
         return Response(MeSerializer(user).data)
 
     @extend_schema(
@@ -200,10 +212,11 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         filterset_class=None,
     )
     def password(self, request: Request) -> Response:
-        """Change my password. All tokens issued before are dead; the answer is a new pair."""
+        """Change the password of the authenticated user. Ends all sessions; returns the tokens of a new one."""
         user = current_user(request)
         serializer = PasswordChangeSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
-        check_own_password(request, username=user.username, password=serializer.validated_data["current_password"])
-        actions.change_password(user, new_password=serializer.validated_data["new_password"])
+        values = serializer.validated_data
+        check_current_password(request, username=user.username, password=values["current_password"])
+        actions.change_password(user, new_password=values["new_password"])
         return Response(actions.issue_tokens(user))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from helpdesk.emails.models import Email
 from helpdesk.emails.tests.outbox import token_in
 from helpdesk.users import actions
-from helpdesk.users.account_tokens import password_reset_token
+from helpdesk.users.account_tokens import make_password_reset_token
 from helpdesk.users.models import Registration, User
 from helpdesk.users.tasks import delete_expired_registrations
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
@@ -211,7 +211,7 @@ def test_who_was_deactivated_gets_no_link(api, customer):
     ids=["a new password", "a new address", "deactivation", "a login"],
 )
 def test_a_link_dies_with(api, customer, end):
-    token = password_reset_token(customer)
+    token = make_password_reset_token(customer)
     end(customer)
 
     response = api().post(CONFIRM, {"token": token, "new_password": NEW_PASSWORD})
@@ -220,7 +220,7 @@ def test_a_link_dies_with(api, customer, end):
 
 
 def test_a_link_works_once_and_for_an_hour(api, customer):
-    body = {"token": password_reset_token(customer), "new_password": NEW_PASSWORD}
+    body = {"token": make_password_reset_token(customer), "new_password": NEW_PASSWORD}
 
     with time_machine.travel(timezone.now() + timedelta(hours=1, seconds=2)):
         assert api().post(CONFIRM, body).status_code == 400
@@ -235,7 +235,7 @@ def test_a_token_that_we_did_not_make_is_400(api, customer, token):
 
 
 def test_a_weak_password_leaves_the_link_alive(api, customer):
-    token = password_reset_token(customer)
+    token = make_password_reset_token(customer)
 
     weak = api().post(CONFIRM, {"token": token, "new_password": "password"})
 
@@ -248,7 +248,7 @@ def test_who_was_locked_out_by_wrong_passwords_is_let_in(api, customer):
         login(api, "alice", "wrong")
     assert login(api, "alice", PASSWORD) == 429
 
-    api().post(CONFIRM, {"token": password_reset_token(customer), "new_password": NEW_PASSWORD})
+    api().post(CONFIRM, {"token": make_password_reset_token(customer), "new_password": NEW_PASSWORD})
 
     assert login(api, "alice", NEW_PASSWORD) == 200
 

@@ -15,7 +15,7 @@ from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.outbox import token_in
 from helpdesk.users import actions
-from helpdesk.users.account_tokens import address_change_token, password_reset_token
+from helpdesk.users.account_tokens import make_address_change_token, make_password_reset_token
 from helpdesk.users.models import AddressChange, Registration, User
 from helpdesk.users.tasks import delete_expired_address_changes
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
@@ -95,7 +95,7 @@ def test_the_old_address_is_told_without_a_link_before_anything_changes(ask):
 def test_the_notice_goes_to_the_old_address_also_when_the_new_one_was_confirmed_first(api, ask, customer, monkeypatch):
     monkeypatch.setattr(receivers.sending, "give", lambda email_ids: None)
     ask()
-    actions.confirm_address(address_change_token(AddressChange.objects.get()))
+    actions.confirm_address(make_address_change_token(AddressChange.objects.get()))
 
     send_email(Email.objects.get(kind="address_change_notice").pk)
 
@@ -183,7 +183,7 @@ def save_as_the_admin_does(user, **changes):
         lambda user: actions.change_password(user, new_password="something else again"),
         lambda user: save_as_the_admin_does(user, is_active=False),
         lambda user: save_as_the_admin_does(user, email="elsewhere@example.com"),
-        lambda user: actions.reset_password(password_reset_token(user), new_password="something else again"),
+        lambda user: actions.reset_password(make_password_reset_token(user), new_password="something else again"),
     ],
     ids=["a new password", "deactivation", "an address from the admin", "a password that was reset"],
 )
@@ -218,7 +218,7 @@ def test_a_link_works_for_a_day_after_which_nothing_waits(api, ask, customer):
         assert verify(api, mails_to(NEW)[0]) == "bad_token"
         assert api(customer).get(ME).json()["pending_email"] is None
         # As an agent may have had it sent again.
-        late = address_change_token(AddressChange.objects.get())
+        late = make_address_change_token(AddressChange.objects.get())
         assert api().post(VERIFY, {"token": late}).status_code == 400
         assert delete_expired_address_changes() == 1
 
@@ -265,7 +265,7 @@ def test_a_confirmation_waits_for_whoever_changes_the_user_at_the_same_time(ask)
     ask()
 
     with CaptureQueriesContext(connection) as queries:
-        actions.confirm_address(address_change_token(AddressChange.objects.get()))
+        actions.confirm_address(make_address_change_token(AddressChange.objects.get()))
 
     locks = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
     assert '"users_addresschange"."id" = ' in locks[0]

@@ -6,14 +6,14 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from helpdesk.notifications.models import Stream
 from helpdesk.notifications.rounds import Standing, restless
 from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, rotate_refresh_token
-from helpdesk.users.authentication import SESSION_CLAIM, access_token_of
 from helpdesk.users.models import User
+from helpdesk.users.tokens import SESSION_CLAIM, read_access_token
 
 pytestmark = pytest.mark.django_db
 
 
 def standing_of(user, access, last=0):
-    token = access_token_of(access)
+    token = read_access_token(access)
     return Standing(user.pk, token.get("hash_password"), token.get(SESSION_CLAIM), last)
 
 

@@ -215,7 +215,7 @@ def test_a_change_that_contradicts_another_one_is_refused_with_its_reason(office
     response = office.post(page_of(agent), stale, follow=True)
 
     assert response.status_code == 200
-    assert "what somebody else has changed meanwhile" in response.text
+    assert "conflicting change" in response.text
     assert not User.objects.get(pk=agent.pk).is_superuser
 
 

@@ -270,5 +270,5 @@ def test_without_redis_the_admin_tries_no_password(client, agent, redis_down, tr
 
     assert [answer.status_code for answer in (entered, changed)] == [503, 503]
     assert entered.headers["Retry-After"] == "2"
-    assert "Nobody can log in at the moment." in entered.content.decode()
+    assert "Login is temporarily unavailable." in entered.content.decode()
     assert tried == []
