@@ -6,12 +6,12 @@ from django.views.generic import TemplateView
 
 from config.health import metrics
 from helpdesk.core.health import livez, readyz
-from helpdesk.emails.views import unsubscribe_page
+from helpdesk.emails.views import unsubscribe
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="home.html"), name="home"),
     path("admin/", admin.site.urls),
-    path("emails/unsubscribe/<str:token>/", unsubscribe_page, name="unsubscribe"),
+    path("emails/unsubscribe/<str:token>/", unsubscribe, name="unsubscribe"),
     path("api/", include("config.api_router")),
     path("livez", livez),
     path("readyz", readyz),

@@ -13,7 +13,7 @@ from helpdesk.tickets.models import TicketEvent
 
 CLAIM_WITHOUT_LEASE = """
     UPDATE emails_email SET attempts = attempts + 1
-    WHERE id = %(id)s AND state = 'pending' AND attempts < %(maximum)s AND next_at <= STATEMENT_TIMESTAMP()
+    WHERE id = %(id)s AND state = 'pending' AND attempts < %(maximum)s AND next_attempt_at <= STATEMENT_TIMESTAMP()
     RETURNING *
 """
 
@@ -26,7 +26,7 @@ def no_sweep() -> None:
 def no_lease() -> None:
     """Let several workers send an e-mail at the same time."""
     actions.CLAIM = CLAIM_WITHOUT_LEASE
-    actions.time_to_send = lambda email: settings.EMAIL_LEASE
+    actions.get_remaining_send_time = lambda email: settings.EMAIL_LEASE
 
 
 def sequence_as_cursor() -> None:

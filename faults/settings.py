@@ -22,7 +22,7 @@ THROTTLE_USER_RATE = THROTTLE_ANON_RATE = THROTTLE_LOGIN_RATE = THROTTLE_TICKET_
 # E-mail
 EMAIL_TIMEOUT = 3
 EMAIL_LEASE = timedelta(seconds=6)
-EMAIL_FIRST_WAIT = timedelta(seconds=1)
+EMAIL_RETRY_DELAY = timedelta(seconds=1)
 SWEEP = local.CELERY_BEAT_SCHEDULE["send-due-emails"] | {"schedule": timedelta(seconds=1)}
 CELERY_BEAT_SCHEDULE = local.CELERY_BEAT_SCHEDULE | {"send-due-emails": SWEEP}
 

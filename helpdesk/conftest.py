@@ -8,6 +8,8 @@ from rest_framework.test import APIClient
 from helpdesk.core.redis import circuit
 from helpdesk.core.tests.valkey import Valkey
 from helpdesk.core.throttles import limiter
+from helpdesk.emails import receivers
+from helpdesk.emails.tasks import send_email
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import UserFactory
@@ -38,6 +40,12 @@ def api():
 def empty_cache():
     cache.clear()
     circuit.close()
+
+
+@pytest.fixture
+def immediate_delivery(monkeypatch):
+    """Send e-mails in the test's own thread, as soon as they are passed to the workers."""
+    monkeypatch.setattr(receivers.delivery_queue, "give", lambda ids: [send_email(email_id) for email_id in ids])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.product import daphne_options
 from compose.embedded.topology import Topology
 from compose.tests.servers import production_environment, running, wait_until
-from helpdesk.emails.links import password_reset_url, unsubscribe_url
+from helpdesk.emails.links import get_password_reset_url, get_unsubscribe_url
 from helpdesk.emails.models import Email
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.users.tests.factories import UserFactory
@@ -117,8 +117,8 @@ def test_no_log_of_any_process_holds_a_secret(ports, tmp_path, user):
         "refresh": str(refresh),
         "monitor": MONITOR,
         "password": PASSWORD,
-        "reset link": password_reset_url(user),
-        "unsubscribe link": unsubscribe_url(user, "status_changed"),
+        "reset link": get_password_reset_url(user),
+        "unsubscribe link": get_unsubscribe_url(user, "status_changed"),
     }
 
     for port in ports.values():

@@ -226,7 +226,7 @@ if OTEL_EXPORTER_OTLP_ENDPOINT:
 # OpenAPI
 SPECTACULAR_SETTINGS = {
     "TITLE": "Helpdesk API",
-    "DESCRIPTION": "Customers open tickets and comment; agents see everything, assign and resolve.",
+    "DESCRIPTION": "Customers open tickets and add comments; agents see, assign and resolve all tickets.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -315,7 +315,7 @@ EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
 EMAIL_TIMEOUT = 20
 EMAIL_LEASE = timedelta(seconds=90)
-EMAIL_FIRST_WAIT = timedelta(seconds=15)
+EMAIL_RETRY_DELAY = timedelta(seconds=15)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Helpdesk <helpdesk@localhost>")
 
 # Live events

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from helpdesk.emails.links import unsubscribe_url
+from helpdesk.emails.links import get_unsubscribe_url
 from helpdesk.emails.models import EmailKind
 
 INLINE = re.compile(r"""<style|<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|javascript:""")
@@ -19,7 +19,7 @@ def directives(response):
 
 @pytest.fixture
 def pages(customer):
-    return ["/", "/api/docs/", unsubscribe_url(customer, EmailKind.COMMENT_ADDED).partition("localhost:8000")[2]]
+    return ["/", "/api/docs/", get_unsubscribe_url(customer, EmailKind.COMMENT_ADDED).partition("localhost:8000")[2]]
 
 
 def test_pages_have_nothing_inline_and_load_from_here_alone(client, pages):

@@ -1,4 +1,4 @@
-"""Where agents see what was mailed to whom, what became of it, and send it again."""
+"""The outbox in the admin: agents see each e-mail with its attempts and can send it again."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from helpdesk.core.admin import ReadOnlyAdmin
-from helpdesk.emails.actions import send_again
-from helpdesk.emails.messages import preview_of
+from helpdesk.emails.actions import resend
+from helpdesk.emails.messages import render_preview
 from helpdesk.emails.models import Attempt, Email, EmailQuerySet
 from helpdesk.tickets.models import Ticket
 from helpdesk.users.admin import AgentModelAdmin, AgentPermissionsMixin
@@ -46,16 +46,16 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
     list_display = ["time", "address", "subject", "state", "attempts", "error_excerpt"]
     list_filter = ["state", "kind"]
     search_fields = ["address"]
-    search_help_text = _("The beginning of the address, or all of it; #12 for ticket 12.")
+    search_help_text = _("The beginning of an address, or #12 for ticket 12.")
     ordering = ["-id"]
     sortable_by = []
     inlines = [AttemptInline]
-    actions = ["send_selected_again"]
+    actions = ["resend_selected"]
     fields = [
         ("address", "language"),
         ("kind", "subject"),
         ("state", "error"),
-        ("created_at", "next_at", "sent_at"),
+        ("created_at", "next_attempt_at", "sent_at"),
         "request_id",
         "preview",
     ]
@@ -70,15 +70,15 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
 
     @admin.display(description=_("preview"))
     def preview(self, email: Email) -> str:
-        """Show it as it would be sent now, in a frame that runs nothing and fetches nothing."""
+        """Show it as it would be sent now, in a sandboxed frame without scripts."""
         try:
-            letter = preview_of(email)
+            body = render_preview(email)
         except Ticket.DoesNotExist:
-            return gettext("Its ticket was deleted.")
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with it is what one wants to see here
+            return gettext("The ticket was deleted.")
+        except Exception as error:  # noqa: BLE001 -- the page shows why an e-mail is dead
             return f"{type(error).__name__}: {error}"
         style = "width: 660px; max-width: 100%; height: 560px; border: 1px solid #ccc; background: #fff"
-        return format_html('<iframe sandbox srcdoc="{}" style="{}" title="HTML"></iframe>', letter.html, style)
+        return format_html('<iframe sandbox srcdoc="{}" style="{}" title="HTML"></iframe>', body.html, style)
 
     def get_search_results(
         self,
@@ -91,24 +91,24 @@ class EmailAdmin(ReadOnlyAdmin, AgentModelAdmin):
         return cast("EmailQuerySet", queryset).to_address(search_term) if search_term else queryset, False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.send_one_again))
-        return [path("<int:email_id>/send-again/", view, name="emails_email_send_again"), *super().get_urls()]
+        view = self.admin_site.admin_view(require_POST(self.resend_view))
+        return [path("<int:email_id>/resend/", view, name="emails_email_resend"), *super().get_urls()]
 
-    def send_one_again(self, request: HttpRequest, email_id: int) -> HttpResponse:
+    def resend_view(self, request: HttpRequest, email_id: int) -> HttpResponse:
         email = get_object_or_404(Email, pk=email_id)
         if not self.has_view_permission(request, email):
             raise PermissionDenied
-        self.send_each_again(request, [email])
+        self.resend_emails(request, [email])
         page = reverse("admin:emails_email_change", args=[email_id])
         filters = self.get_preserved_filters(request)
         return redirect(add_preserved_filters({"opts": self.opts, "preserved_filters": filters}, page))
 
     @admin.action(description=_("Send selected e-mails again"), permissions=["view"])
-    def send_selected_again(self, request: HttpRequest, emails: QuerySet[Email]) -> None:
-        self.send_each_again(request, list(emails))
+    def resend_selected(self, request: HttpRequest, emails: QuerySet[Email]) -> None:
+        self.resend_emails(request, list(emails))
 
-    def send_each_again(self, request: HttpRequest, emails: Sequence[Email]) -> None:
+    def resend_emails(self, request: HttpRequest, emails: Sequence[Email]) -> None:
         for email in emails:
-            send_again(email)
+            resend(email)
         text = ngettext("%(count)d e-mail will be sent.", "%(count)d e-mails will be sent.", len(emails))
         self.message_user(request, text % {"count": len(emails)}, messages.SUCCESS)

@@ -1,4 +1,4 @@
-"""Sends one e-mail: claimed before, noted afterwards, with no transaction open while the SMTP server is spoken to."""
+"""Delivery of one e-mail: claim, check the recipient, render, send, record; no transaction is open during SMTP."""
 
 import logging
 import time
@@ -12,9 +12,9 @@ from django.db import InterfaceError, OperationalError, connection
 
 from helpdesk.core.request_id import on_behalf_of
 from helpdesk.emails import actions
-from helpdesk.emails.deadline import deadline, now
-from helpdesk.emails.messages import message_of
+from helpdesk.emails.messages import build_message
 from helpdesk.emails.models import Email, EmailKind
+from helpdesk.emails.timeout import monotonic, timeout
 from helpdesk.tickets.audience import wants
 from helpdesk.tickets.models import Medium, Ticket, TicketEvent
 from helpdesk.users.models import AddressChange, User
@@ -22,12 +22,12 @@ from helpdesk.users.models import AddressChange, User
 logger = logging.getLogger(__name__)
 
 DATABASE_ERRORS = (OperationalError, InterfaceError)
-PERMANENT = 500
-PAUSES_SECONDS = (0.5, 1, 2, 4, 8)
+PERMANENT_FAILURE = 500
+RECORD_RETRY_DELAYS_SECONDS = (0.5, 1, 2, 4, 8)
 
 
 def deliver(email_id: int) -> None:
-    """Send an e-mail that is due, and note what became of it; does nothing when somebody else is at it."""
+    """Send an e-mail and record the outcome; does nothing if it is not due or another worker has claimed it."""
     email = actions.claim(email_id)
     if email is None:
         return
@@ -35,132 +35,130 @@ def deliver(email_id: int) -> None:
         try:
             is_accepted = deliver_claimed(email)
         except DATABASE_ERRORS as error:
-            logger.warning("E-mail %s is not sent, as PostgreSQL does not answer: %s", email_id, error)
-            persistently(partial(actions.release, error=described(error)), email)
+            logger.warning("E-mail %s not sent, PostgreSQL unavailable: %s", email_id, error)
+            record_persistently(partial(actions.release_lease, error=describe(error)), email)
         else:
             if is_accepted:
-                persistently(actions.mark_sent, email)
+                record_persistently(actions.mark_sent, email)
 
 
 def deliver_claimed(email: Email) -> bool:
-    """Return whether the SMTP server has accepted it; what became of it otherwise is noted."""
-    find_recipient(email)
-    if reason := reason_to_withdraw(email):
-        actions.withdraw(email, reason=reason)
+    """Return whether the SMTP server has accepted the message; any other outcome is already recorded."""
+    resolve_recipient(email)
+    if reason := get_cancellation_reason(email):
+        actions.cancel(email, reason=reason)
         return False
-    message = rendered(email)
-    return message is not None and send(email, message)
+    try:
+        message = build_message(email)
+    except DATABASE_ERRORS:
+        raise
+    except Exception as error:
+        logger.exception("E-mail %s cannot be rendered", email.pk)
+        actions.mark_dead(email, error=f"It cannot be rendered: {describe(error)}")
+        return False
+    return send_within_lease(email, message)
 
 
-def find_recipient(email: Email) -> None:
-    """Look up who has the address at this moment; the answer to their request did not depend on it."""
+def resolve_recipient(email: Email) -> None:
+    """Set the recipient and the address of today; that of a notice is the one of the time when it was enqueued."""
     if email.kind == EmailKind.ADDRESS_CHANGE_NOTICE:
-        # The address that they had when it was written.
         return
     if email.event is None:
-        email.recipient = owner_of_address(email)
+        email.recipient = get_address_owner(email)
     if email.recipient is not None:
-        # As it is written in the account: a look-alike of it may lead to somebody else.
+        # In the account's spelling: to other systems one that differs in case may be another address.
         email.address = email.recipient.email
 
 
-def owner_of_address(email: Email) -> User | None:
-    # Who wants their own address in another spelling has to show that this one leads to them too.
-    asker_id = email.address_change.user_id if email.address_change else None
-    owner: User | None = User.objects.with_email(email.address).exclude(pk=asker_id).first()
+def get_address_owner(email: Email) -> User | None:
+    # A user's own address in another spelling has to be confirmed like a new one.
+    requester_id = email.address_change.user_id if email.address_change else None
+    owner: User | None = User.objects.with_email(email.address).exclude(pk=requester_id).first()
     return owner
 
 
-def reason_to_withdraw(email: Email) -> str:
-    """Return why the recipient is not to get it at this moment; empty when they are."""
-    reader = email.recipient
-    if reader is not None and not reader.is_active:
+def get_cancellation_reason(email: Email) -> str:
+    """Return why the recipient should not get the e-mail now; "" if they should."""
+    recipient = email.recipient
+    if recipient is not None and not recipient.is_active:
         return "The recipient is not active."
     match email.kind:
         case EmailKind.REGISTRATION:
             return "" if email.registration else "The registration has ended."
         case EmailKind.PASSWORD_RESET:
-            return "" if reader else "Nobody has this address."
+            return "" if recipient else "Nobody has this address."
         case EmailKind.ADDRESS_CHANGE:
-            is_pending = AddressChange.objects.living().filter(pk=email.address_change_id or 0).exists()
+            is_pending = AddressChange.objects.pending().filter(pk=email.address_change_id or 0).exists()
             return "" if is_pending else "The change of address has ended."
         case EmailKind.ADDRESS_CHANGE_NOTICE:
-            return "" if reader else "It has no recipient."
+            return "" if recipient else "It has no recipient."
         case _:
-            return reason_to_withdraw_news(email, reader, email.event)
+            return get_ticket_cancellation_reason(email, recipient, email.event)
 
 
-def reason_to_withdraw_news(email: Email, reader: User | None, event: TicketEvent | None) -> str:
-    if reader is None or event is None:
+def get_ticket_cancellation_reason(email: Email, recipient: User | None, event: TicketEvent | None) -> str:
+    if recipient is None or event is None:
         return "It has no recipient."
-    if not Ticket.objects.visible_to(reader).filter(pk=event.ticket_id).exists():
+    if not Ticket.objects.visible_to(recipient).filter(pk=event.ticket_id).exists():
         return "The recipient may not see the ticket any more, or it was deleted."
-    if not wants(reader, kind=email.kind, medium=Medium.EMAIL):
+    if not wants(recipient, kind=email.kind, medium=Medium.EMAIL):
         return "The recipient has unsubscribed."
     return ""
 
 
-def rendered(email: Email) -> EmailMultiAlternatives | None:
-    """Return the message; what cannot be rendered never can, so it is given up with its reason."""
-    try:
-        return message_of(email)
-    except DATABASE_ERRORS:
-        raise
-    except Exception as error:
-        logger.exception("E-mail %s cannot be rendered", email.pk)
-        actions.bury(email, error=f"It cannot be rendered: {described(error)}")
-        return None
+def send_within_lease(email: Email, message: EmailMultiAlternatives) -> bool:
+    """Return whether the SMTP server has accepted the message; record why not.
 
-
-def send(email: Email, message: EmailMultiAlternatives) -> bool:
-    """Return whether the SMTP server has accepted it; it is not asked when the lease has ended meanwhile."""
-    asked_at = now()
-    left = actions.time_to_send(email) - (now() - asked_at)
+    Does not connect if too little of the lease is left.
+    """
+    asked_at = monotonic()
+    left = actions.get_remaining_send_time(email) - (monotonic() - asked_at)
     if left <= timedelta(0):
-        actions.release(email, error="The worker was held up for too long to send it within its lease.")
+        actions.release_lease(email, error="The worker was delayed for too long to send it within its lease.")
         return False
     try:
-        with deadline(left):
+        with timeout(left):
             message.send()
     except (SMTPRecipientsRefused, SMTPDataError) as error:
-        code, words = reply_in(error)
-        end = actions.bounce if code >= PERMANENT else actions.postpone
-        end(email, error=words)
+        code, reply = parse_reply(error)
+        record = actions.mark_bounced if code >= PERMANENT_FAILURE else actions.retry_later
+        record(email, error=reply)
     except (SMTPException, OSError) as error:
-        # No greeting, a refused login or sender: the server's trouble with us, and not with this recipient.
-        actions.postpone(email, error=described(error))
+        # No connection, a refused login or sender: not about this recipient, so it is temporary whatever the code.
+        actions.retry_later(email, error=describe(error))
     except ValueError as error:
-        actions.bury(email, error=f"It cannot be sent: {described(error)}")
+        actions.mark_dead(email, error=f"It cannot be sent: {describe(error)}")
     else:
         return True
     return False
 
 
-def reply_in(error: SMTPRecipientsRefused | SMTPDataError) -> tuple[int, str]:
-    """Return the SMTP server's code, and its reply in one line."""
+def parse_reply(error: SMTPRecipientsRefused | SMTPDataError) -> tuple[int, str]:
+    """Return the reply code of the SMTP server (RFC 5321, section 4.2), and code and text on one line."""
+    text: bytes | str
     if isinstance(error, SMTPRecipientsRefused):
-        code, words = next(iter(error.recipients.values()))
-        return code, reply(code, words)
-    return error.smtp_code, reply(error.smtp_code, error.smtp_error)
+        code, text = next(iter(error.recipients.values()))
+    else:
+        code, text = error.smtp_code, error.smtp_error
+    return code, f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
 
 
-def reply(code: int, words: bytes | str) -> str:
-    return f"{code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
-
-
-def described(error: Exception) -> str:
+def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def persistently(mark: Callable[[Email], None], email: Email) -> None:
-    """Note what must not be forgotten, also while PostgreSQL restarts: a sent e-mail would be sent twice."""
-    for pause in PAUSES_SECONDS:
+def record_persistently(record: Callable[[Email], None], email: Email) -> None:
+    """Record an outcome, with retries while PostgreSQL restarts: an unrecorded message would be sent twice.
+
+    Raises OperationalError or InterfaceError after the last retry.
+    """
+    for delay in RECORD_RETRY_DELAYS_SECONDS:
         try:
-            mark(email)
+            record(email)
         except DATABASE_ERRORS as error:
-            logger.warning("The outcome of e-mail %s is not noted yet: %s", email.pk, error)
+            logger.warning("Outcome of e-mail %s not recorded yet, PostgreSQL unavailable: %s", email.pk, error)
             connection.close()
-            time.sleep(pause)
+            time.sleep(delay)
         else:
             return
-    mark(email)
+    record(email)

@@ -1,4 +1,4 @@
-"""When the last sweep ended: that there was one shows that Celery's beat, broker and worker live."""
+"""The time of the last sweep, in Redis: a recent one proves that beat, broker and worker run."""
 
 import time
 from datetime import timedelta
@@ -6,20 +6,20 @@ from typing import cast
 
 from helpdesk.core import redis
 
-REMEMBERED = timedelta(days=1)
+EXPIRY = timedelta(days=1)
 
 
-def note_sweep() -> None:
-    """Raises RedisError when Redis does not answer."""
+def store_sweep_time() -> None:
+    """Raises RedisError if Redis is unavailable."""
     with redis.connection() as client:
-        client.set(key(), time.time(), ex=REMEMBERED)
+        client.set(key(), time.time(), ex=EXPIRY)
 
 
-def seconds_since_sweep() -> float | None:
-    """Return None when there was none for a day, or Redis was emptied since."""
+def get_sweep_age_seconds() -> float | None:
+    """Return None without a sweep within EXPIRY or since Redis was emptied. Raises RedisError."""
     with redis.connection() as client:
-        noted = cast("bytes | None", client.get(key()))
-    return None if noted is None else max(0.0, time.time() - float(noted))
+        stored = cast("bytes | None", client.get(key()))
+    return None if stored is None else max(0.0, time.time() - float(stored))
 
 
 def key() -> str:

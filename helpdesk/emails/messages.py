@@ -1,4 +1,4 @@
-"""What an e-mail says: HTML, a text twin and headers, in its recipient's language."""
+"""The content of e-mails: subjects, HTML and text bodies in the recipient's language, headers."""
 
 from email.utils import parseaddr
 from typing import Any, NamedTuple
@@ -8,8 +8,10 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext as _
 
-from helpdesk.emails.links import confirmation_url, password_reset_url, ticket_url, unsubscribe_url
+from helpdesk.core.text import NOT_ON_ONE_LINE
+from helpdesk.emails.links import get_confirmation_url, get_password_reset_url, get_ticket_url, get_unsubscribe_url
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.models import Comment, EventKind, Priority, Status, Ticket, TicketEvent
 from helpdesk.users.account_tokens import make_address_change_token, make_registration_token
@@ -18,85 +20,117 @@ from helpdesk.users.models import AddressChange, Registration, User
 inliner = CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
 
 
-class Letter(NamedTuple):
+class Body(NamedTuple):
     html: str
     text: str
 
 
-def message_of(email: Email) -> EmailMultiAlternatives:
-    """Return a message that is ready to be sent; raises when it cannot be rendered or encoded."""
-    secrets = secrets_of(email)
-    letter = letter_of(email, secrets)
+def get_ticket_subject(event: TicketEvent) -> str:
+    """Return the subject, in English for everybody, so that mail filters can rely on it."""
+    match event.kind:
+        case EventKind.TICKET_CREATED:
+            values: dict[str, str] = event.new or {}
+            topic = NOT_ON_ONE_LINE.sub("", values["title"])
+        case EventKind.STATUS_CHANGED:
+            topic = "Status Updated"
+        case EventKind.COMMENT_ADDED:
+            topic = "New Comment"
+        case _:
+            raise ValueError(f"There is no e-mail for {event.kind}")
+    return f"[Ticket #{event.ticket_id}] {topic}"
+
+
+def get_account_subject(kind: EmailKind, language: str) -> str:
+    """Return a subject that is the same whether or not the address has an account."""
+    with translation.override(language):
+        match kind:
+            case EmailKind.REGISTRATION:
+                return _("Your registration")
+            case EmailKind.PASSWORD_RESET:
+                return _("Reset your password")
+            case EmailKind.ADDRESS_CHANGE:
+                return _("Your new e-mail address")
+            case EmailKind.ADDRESS_CHANGE_NOTICE:
+                return _("Your e-mail address is about to change")
+            case _:
+                raise ValueError(f"There is no account e-mail {kind}")
+
+
+def build_message(email: Email) -> EmailMultiAlternatives:
+    """Return a message that is ready to send; raises whatever rendering or encoding it raises."""
+    links = get_recipient_links(email)
+    body = render_body(email, links)
     message = EmailMultiAlternatives(
         subject=email.subject,
-        body=letter.text,
+        body=body.text,
         to=[email.address],
-        headers=headers_of(email, secrets),
+        headers=get_headers(email, links),
     )
-    message.attach_alternative(letter.html, "text/html")
+    message.attach_alternative(body.html, "text/html")
+    # Encode it now: an error belongs to the rendering, and not to SMTP.
     message.message()
     return message
 
 
-def preview_of(email: Email) -> Letter:
-    """Return what an e-mail says, without the links that speak for its recipient."""
-    return letter_of(email, secrets={})
+def render_preview(email: Email) -> Body:
+    """Return the body as it would be sent now, without the links that act for the recipient."""
+    return render_body(email, links={})
 
 
-def letter_of(email: Email, secrets: dict[str, str]) -> Letter:
+def render_body(email: Email, links: dict[str, str]) -> Body:
     with translation.override(email.language):
-        context = {"email": email, "site_url": settings.SITE_URL, **context_of(email), **secrets}
+        context = {"email": email, "site_url": settings.SITE_URL, **get_context(email), **links}
         html = render_to_string(f"emails/{email.kind}.html", context)
         text = render_to_string(f"emails/{email.kind}.txt", context)
-    return Letter(inliner.inline(html), text.strip() + "\n")
+    return Body(inliner.inline(html), text.strip() + "\n")
 
 
-def secrets_of(email: Email) -> dict[str, str]:
-    """Return the links that let whoever has them act as the recipient."""
-    reader, asked_for = email.recipient, email.registration or email.address_change
-    match email.kind, reader, asked_for:
+def get_recipient_links(email: Email) -> dict[str, str]:
+    """Return, by template variable, the links that act for the recipient: whoever has them needs no login."""
+    recipient, confirmable = email.recipient, email.registration or email.address_change
+    match email.kind, recipient, confirmable:
         case EmailKind.REGISTRATION, None, Registration():
-            return {"confirmation_url": confirmation_url(make_registration_token(asked_for))}
+            return {"confirmation_url": get_confirmation_url(make_registration_token(confirmable))}
         case EmailKind.ADDRESS_CHANGE, None, AddressChange():
-            return {"confirmation_url": confirmation_url(make_address_change_token(asked_for))}
+            return {"confirmation_url": get_confirmation_url(make_address_change_token(confirmable))}
         case EmailKind.PASSWORD_RESET, User(), _:
-            return {"password_reset_url": password_reset_url(reader)}
+            return {"password_reset_url": get_password_reset_url(recipient)}
         case _, User(), _ if email.event is not None:
-            return {"unsubscribe_url": unsubscribe_url(reader, email.kind)}
+            return {"unsubscribe_url": get_unsubscribe_url(recipient, email.kind)}
         case _:
             return {}
 
 
-def headers_of(email: Email, secrets: dict[str, str]) -> dict[str, str]:
-    """Return what makes programs thread a ticket's e-mails, offer to unsubscribe, and not reply by themselves."""
-    headers = {"Message-ID": message_id(str(email.uuid)), "Auto-Submitted": "auto-generated"}
+def get_headers(email: Email, links: dict[str, str]) -> dict[str, str]:
+    """Return Message-ID, threading headers, one-click unsubscribe (RFC 8058) and Auto-Submitted (RFC 3834)."""
+    headers = {"Message-ID": make_message_id(str(email.uuid)), "Auto-Submitted": "auto-generated"}
     if email.event:
-        thread = message_id(f"ticket-{email.event.ticket_id}")
+        thread = make_message_id(f"ticket-{email.event.ticket_id}")
         headers |= {"In-Reply-To": thread, "References": thread}
-    if link := secrets.get("unsubscribe_url"):
-        headers |= {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    if url := links.get("unsubscribe_url"):
+        headers |= {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     return headers
 
 
-def message_id(name: str) -> str:
+def make_message_id(local_part: str) -> str:
     _name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
-    return f"<{name}@{address.rpartition('@')[2]}>"
+    return f"<{local_part}@{address.rpartition('@')[2]}>"
 
 
-def context_of(email: Email) -> dict[str, Any]:
+def get_context(email: Email) -> dict[str, Any]:
+    """Return the template variables of a ticket's e-mail; raises Ticket.DoesNotExist."""
     event = email.event
     if event is None:
         return {}
     ticket = Ticket.objects.select_related("created_by").get(pk=event.ticket_id)
-    return {"ticket": ticket, "event": event, "ticket_url": ticket_url(ticket.pk), **facts_of(event)}
+    return {"ticket": ticket, "event": event, "ticket_url": get_ticket_url(ticket.pk), **get_event_context(event)}
 
 
-def facts_of(event: TicketEvent) -> dict[str, Any]:
-    """Return what happened, in the words of the active language."""
+def get_event_context(event: TicketEvent) -> dict[str, Any]:
     match event.kind:
         case EventKind.TICKET_CREATED:
-            first_values: dict[str, str] = event.new or {}
-            return {"priority": Priority[first_values["priority"].upper()].label}
+            values: dict[str, str] = event.new or {}
+            return {"priority": Priority[values["priority"].upper()].label}
         case EventKind.STATUS_CHANGED:
             return {"old_status": Status(str(event.old)).label, "new_status": Status(str(event.new)).label}
         case _:

@@ -1,4 +1,4 @@
-"""The outbox: every e-mail that is owed or was sent, one row for each recipient."""
+"""The outbox: one row for each e-mail and recipient, and one for each attempt to send it."""
 
 import uuid
 from typing import Self
@@ -18,12 +18,12 @@ SUBJECT_LENGTH = 255
 
 class EmailKind(models.TextChoices):
     TICKET_CREATED = EventKind.TICKET_CREATED.value, _("New ticket")
-    STATUS_CHANGED = EventKind.STATUS_CHANGED.value, _("Changed status")
+    STATUS_CHANGED = EventKind.STATUS_CHANGED.value, _("Status change")
     COMMENT_ADDED = EventKind.COMMENT_ADDED.value, _("New comment")
     REGISTRATION = "registration", _("Registration")
-    PASSWORD_RESET = "password_reset", _("New password")
+    PASSWORD_RESET = "password_reset", _("Password reset")
     ADDRESS_CHANGE = "address_change", _("New e-mail address")
-    ADDRESS_CHANGE_NOTICE = "address_change_notice", _("Notice of a new e-mail address")
+    ADDRESS_CHANGE_NOTICE = "address_change_notice", _("Notice of an e-mail address change")
 
 
 class EmailState(models.TextChoices):
@@ -31,7 +31,7 @@ class EmailState(models.TextChoices):
     SENT = "sent", _("Sent")
     BOUNCED = "bounced", _("Bounced")
     DEAD = "dead", _("Dead")
-    WITHDRAWN = "withdrawn", _("Withdrawn")
+    CANCELLED = "cancelled", _("Cancelled")
 
 
 class EmailQuerySet(models.QuerySet["Email"]):
@@ -39,26 +39,26 @@ class EmailQuerySet(models.QuerySet["Email"]):
         return self.filter(state=EmailState.PENDING)
 
     def unleased(self) -> Self:
-        """Leave out what a worker is sending at this moment."""
+        """Exclude what a worker is sending."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lte=Now()))
 
-    def waiting(self) -> Self:
-        """Those that are to be sent at this moment, the oldest first, whether or not a worker has claimed them."""
-        return self.pending().filter(next_at__lte=Now()).order_by("next_at")
+    def overdue(self) -> Self:
+        """Those whose time has come, leased or not, the oldest first."""
+        return self.pending().filter(next_attempt_at__lte=Now()).order_by("next_attempt_at")
 
     def due(self) -> Self:
-        return self.waiting().unleased()
+        """Those that a worker may claim, the oldest first."""
+        return self.overdue().unleased()
 
     def to_address(self, beginning: str) -> Self:
-        """Keep those to addresses that begin so, in whatever case."""
+        """Match the beginning of the address case-insensitively, by an index."""
         return self.alias(lower_address=Lower("address")).filter(lower_address__startswith=beginning.lower())
 
 
 class Email(models.Model):
-    """A message to one recipient; written through helpdesk.emails.actions only.
+    """A message to one recipient, of an event or of an account; docs/emails.md explains the states.
 
-    `pending` until the SMTP server has accepted it (`sent`) or refused it for good (`bounced`), the attempts are used
-    up or it cannot be rendered (`dead`), or its recipient should not get it any more (`withdrawn`).
+    A worker may send it while `lease_until` is in the future. Only helpdesk.emails.actions writes it.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -92,8 +92,8 @@ class Email(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=EmailState, default=EmailState.PENDING)
     error = models.TextField(_("error"), blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    next_at = models.DateTimeField(_("due"), db_default=Now())
-    lease_until = models.DateTimeField(_("in delivery until"), null=True)
+    next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    lease_until = models.DateTimeField(_("leased until"), null=True)
     request_id = models.CharField(
         _("request"), max_length=MAXIMUM_LENGTH, default=request_id, db_default="", editable=False
     )
@@ -101,7 +101,7 @@ class Email(models.Model):
     sent_at = models.DateTimeField(_("sent"), null=True)
 
     attempt: "Attempt"
-    """The attempt of a claimed one, under way."""
+    """The current attempt, set by `actions.claim`."""
 
     objects = EmailQuerySet.as_manager()
 
@@ -121,7 +121,7 @@ class Email(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_at"], condition=Q(state="pending"), name="emails_email_due"),
+            models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="emails_email_due"),
             models.Index(fields=["state", "id"], name="emails_email_state"),
             models.Index(fields=["kind", "id"], name="emails_email_kind"),
             models.Index(OpClass(Lower("address"), name="text_pattern_ops"), name="emails_email_address"),
@@ -138,7 +138,7 @@ class Outcome(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One try to send an e-mail; one that was cut off is ended by the next claim, or by the sweep."""
+    """One attempt to send an e-mail; the next claim or the sweep fails one that was interrupted."""
 
     email = models.ForeignKey(Email, models.CASCADE, related_name="attempt_set")
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome, default=Outcome.PENDING)

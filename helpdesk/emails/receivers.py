@@ -1,13 +1,13 @@
-"""What emails hears."""
+"""Signal receivers: each enqueues e-mails in the sender's transaction and passes them to the workers after its commit."""
 
 from typing import Any
 
 from django.dispatch import receiver
 
 from helpdesk.core.after_commit import after_commit
-from helpdesk.emails.actions import queue_account_email, queue_emails
+from helpdesk.emails.actions import enqueue_account_email, enqueue_ticket_emails
 from helpdesk.emails.models import EmailKind
-from helpdesk.emails.tasks import sending
+from helpdesk.emails.tasks import delivery_queue
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.tickets.signals import ticket_events_announced
 from helpdesk.users.models import AddressChange, Registration
@@ -15,41 +15,32 @@ from helpdesk.users.signals import address_change_requested, password_reset_requ
 
 
 @receiver(ticket_events_announced)
-def owe_emails(*, events: list[TicketEvent], **kwargs: Any) -> None:
-    if email_ids := queue_emails(events):
-        after_commit(sending.give, email_ids)
+def enqueue_for_events(*, events: list[TicketEvent], **kwargs: Any) -> None:
+    if email_ids := enqueue_ticket_emails(events):
+        after_commit(delivery_queue.give, email_ids)
 
 
 @receiver(registration_requested)
-def owe_confirmation(*, registration: Registration, **kwargs: Any) -> None:
-    email_id = queue_account_email(
+def enqueue_registration(*, registration: Registration, **kwargs: Any) -> None:
+    enqueue(
         EmailKind.REGISTRATION,
         address=registration.email,
         language=registration.language,
         registration=registration,
     )
-    after_commit(sending.give, [email_id])
 
 
 @receiver(address_change_requested)
-def owe_link_and_notice(*, change: AddressChange, **kwargs: Any) -> None:
+def enqueue_address_change_and_notice(*, change: AddressChange, **kwargs: Any) -> None:
     user = change.user
-    link_id = queue_account_email(
-        EmailKind.ADDRESS_CHANGE,
-        address=change.email,
-        language=user.language,
-        address_change=change,
-    )
-    notice_id = queue_account_email(
-        EmailKind.ADDRESS_CHANGE_NOTICE,
-        address=user.email,
-        language=user.language,
-        recipient=user,
-    )
-    after_commit(sending.give, [link_id, notice_id])
+    enqueue(EmailKind.ADDRESS_CHANGE, address=change.email, language=user.language, address_change=change)
+    enqueue(EmailKind.ADDRESS_CHANGE_NOTICE, address=user.email, language=user.language, recipient=user)
 
 
 @receiver(password_reset_requested)
-def owe_password_link(*, email: str, language: str, **kwargs: Any) -> None:
-    email_id = queue_account_email(EmailKind.PASSWORD_RESET, address=email, language=language)
-    after_commit(sending.give, [email_id])
+def enqueue_password_reset(*, email: str, language: str, **kwargs: Any) -> None:
+    enqueue(EmailKind.PASSWORD_RESET, address=email, language=language)
+
+
+def enqueue(kind: EmailKind, **fields: Any) -> None:
+    after_commit(delivery_queue.give, [enqueue_account_email(kind, **fields)])

@@ -1,4 +1,4 @@
-"""The door at the foot of each e-mail: no more of this kind."""
+"""Unsubscribe from a kind of e-mail, by the link in it or with one click (RFC 8058)."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,20 +7,20 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from helpdesk.emails.links import read_unsubscription
+from helpdesk.emails.links import read_unsubscribe_token
 from helpdesk.emails.models import EmailKind
 from helpdesk.tickets.models import ANNOUNCED_KINDS, Medium
 from helpdesk.tickets.preferences import mute
 from helpdesk.users.models import User
 
 
-# The mail program that sends the POST of RFC 8058 has neither cookie nor form: the signature in the link is the proof.
+# No CSRF token: mail programs send the POST of RFC 8058 without cookies; the signature in the link authorises it.
 @csrf_exempt
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask, since programs follow links by themselves; unsubscribe on POST."""
-    user_id, kind = read_unsubscription(token) or (None, None)
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """Ask for confirmation on GET, because programs follow links; unsubscribe on POST."""
+    user_id, kind = read_unsubscribe_token(token) or (None, None)
     user = User.objects.filter(pk=user_id).first()
     if user is None or kind not in ANNOUNCED_KINDS:
         raise Http404

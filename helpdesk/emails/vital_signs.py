@@ -1,16 +1,16 @@
-"""Whether what is owed is mailed."""
+"""Health checks of the outbox."""
 
 from django.utils import timezone
 
 from helpdesk.core.vital_signs import MOST_COUNTED, Service, vital_sign
-from helpdesk.emails.heartbeat import seconds_since_sweep
+from helpdesk.emails.heartbeat import get_sweep_age_seconds
 from helpdesk.emails.models import Email, EmailState
 
 
 @vital_sign(Service.POSTGRESQL, at_most=120)
 def oldest_due_email_seconds() -> float:
-    next_at = Email.objects.waiting().values_list("next_at", flat=True).first()
-    return 0.0 if next_at is None else max(0.0, (timezone.now() - next_at).total_seconds())
+    due_at = Email.objects.overdue().values_list("next_attempt_at", flat=True).first()
+    return 0.0 if due_at is None else max(0.0, (timezone.now() - due_at).total_seconds())
 
 
 @vital_sign(Service.POSTGRESQL, at_most=0)
@@ -25,7 +25,7 @@ def bounced_emails() -> int:
 
 @vital_sign(Service.REDIS, at_most=60)
 def email_sweep_age_seconds() -> float | None:
-    return seconds_since_sweep()
+    return get_sweep_age_seconds()
 
 
 def count_of(state: EmailState) -> int:

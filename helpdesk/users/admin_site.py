@@ -104,7 +104,7 @@ def login_refused(request: HttpRequest, error: Throttled | ServiceUnavailable) -
         case LockedOut():
             title = _("Too many failed logins.")
         case Throttled():
-            title = _("Too many attempts to log in.")
+            title = _("Too many login attempts.")
         case _:
             title = _("Login is temporarily unavailable.")
     headers = headers_of(error)

@@ -103,7 +103,7 @@ def test_events_and_emails_are_counted_where_they_are_told_and_sent(api, custome
     api(customer).post("/api/tickets/", {"title": "A teapot", "description": "418", "priority": "high"})
     Announcer().announce_all()
     send_email(Email.objects.get().pk)
-    actions.note(Email(kind="comment_added"), "dead")
+    actions.log_outcome(Email(kind="comment_added"), "dead")
 
     samples = scrape()
 

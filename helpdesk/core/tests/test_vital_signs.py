@@ -139,9 +139,9 @@ def test_the_oldest_event_that_nobody_announced_has_an_age(seconds, is_ok):
 @pytest.mark.parametrize("lease", [None, Now() + timedelta(seconds=60), Now() - timedelta(seconds=60)])
 @pytest.mark.parametrize(("seconds", "is_ok"), [(100, True), (130, False)])
 def test_the_oldest_due_email_has_an_age_whether_or_not_a_worker_has_claimed_it(seconds, is_ok, lease):
-    EmailFactory(next_at=ago(900), state=EmailState.DEAD)
-    EmailFactory(next_at=ago(-900))
-    EmailFactory(next_at=ago(seconds), lease_until=lease)
+    EmailFactory(next_attempt_at=ago(900), state=EmailState.DEAD)
+    EmailFactory(next_attempt_at=ago(-900))
+    EmailFactory(next_attempt_at=ago(seconds), lease_until=lease)
 
     oldest = sign("oldest_due_email_seconds")
 

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("ticket_created", "New ticket"),
-                            ("status_changed", "Changed status"),
+                            ("status_changed", "Status change"),
                             ("comment_added", "New comment"),
                         ],
                         max_length=30,
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                             ("sent", "Sent"),
                             ("bounced", "Bounced"),
                             ("dead", "Dead"),
-                            ("withdrawn", "Withdrawn"),
+                            ("cancelled", "Cancelled"),
                         ],
                         default="pending",
                         max_length=10,
@@ -60,10 +60,12 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
                 (
-                    "next_at",
-                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="due"),
+                    "next_attempt_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="next attempt"
+                    ),
                 ),
-                ("lease_until", models.DateTimeField(null=True, verbose_name="in delivery until")),
+                ("lease_until", models.DateTimeField(null=True, verbose_name="leased until")),
                 (
                     "created_at",
                     models.DateTimeField(
@@ -164,7 +166,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="email",
-            index=models.Index(condition=models.Q(("state", "pending")), fields=["next_at"], name="emails_email_due"),
+            index=models.Index(
+                condition=models.Q(("state", "pending")), fields=["next_attempt_at"], name="emails_email_due"
+            ),
         ),
         migrations.AddIndex(
             model_name="email",
@@ -190,7 +194,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="email",
             constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["pending", "sent", "bounced", "dead", "withdrawn"])),
+                condition=models.Q(("state__in", ["pending", "sent", "bounced", "dead", "cancelled"])),
                 name="emails_email_state_known",
             ),
         ),

@@ -35,10 +35,10 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 choices=[
                     ("ticket_created", "New ticket"),
-                    ("status_changed", "Changed status"),
+                    ("status_changed", "Status change"),
                     ("comment_added", "New comment"),
                     ("registration", "Registration"),
-                    ("password_reset", "New password"),
+                    ("password_reset", "Password reset"),
                 ],
                 max_length=30,
                 verbose_name="kind",

@@ -35,12 +35,12 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 choices=[
                     ("ticket_created", "New ticket"),
-                    ("status_changed", "Changed status"),
+                    ("status_changed", "Status change"),
                     ("comment_added", "New comment"),
                     ("registration", "Registration"),
-                    ("password_reset", "New password"),
+                    ("password_reset", "Password reset"),
                     ("address_change", "New e-mail address"),
-                    ("address_change_notice", "Notice of a new e-mail address"),
+                    ("address_change_notice", "Notice of an e-mail address change"),
                 ],
                 max_length=30,
                 verbose_name="kind",

@@ -1,16 +1,8 @@
 import pytest
 from django.test import Client
 
-from helpdesk.emails import receivers
-from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.smtp import MailServer
 from helpdesk.tickets.announcer import Announcer
-
-
-@pytest.fixture
-def send_at_once(monkeypatch):
-    """Send what is passed to the workers in the test itself."""
-    monkeypatch.setattr(receivers.sending, "give", lambda email_ids: [send_email(email_id) for email_id in email_ids])
 
 
 @pytest.fixture
@@ -20,7 +12,7 @@ def announce():
 
 @pytest.fixture
 def smtp(settings):
-    """A real SMTP server, to which the settings lead."""
+    """A real SMTP server, which the settings name."""
     server = MailServer()
     server.controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -31,5 +23,5 @@ def smtp(settings):
 
 @pytest.fixture
 def django_client_with_csrf():
-    """A browser's client for which Django checks CSRF tokens, as it does outside tests."""
+    """A client for which Django checks CSRF tokens, as outside tests."""
     return Client(enforce_csrf_checks=True)

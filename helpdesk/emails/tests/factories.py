@@ -7,7 +7,7 @@ from helpdesk.users.tests.factories import UserFactory
 
 
 class StatusEventFactory(factory.django.DjangoModelFactory[TicketEvent]):
-    """A changed status, which nobody has announced."""
+    """A status change that is not announced yet."""
 
     ticket = factory.SubFactory(TicketFactory)
     kind = EventKind.STATUS_CHANGED

@@ -1,6 +1,5 @@
-"""What tests ask of the outbox and its e-mails, and do to it."""
+"""Helpers to read and change the outbox."""
 
-import re
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -17,9 +16,5 @@ def attempts():
     return list(Attempt.objects.values_list("outcome", "error"))
 
 
-def let_lease_end():
+def expire_leases():
     Email.objects.update(lease_until=Now() - timedelta(seconds=1))
-
-
-def token_in(letter):
-    return re.search(r"https?://\S+/(?:verify-email|reset-password)#(\S+)", letter.body)[1]

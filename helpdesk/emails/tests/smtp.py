@@ -1,4 +1,4 @@
-"""An SMTP server in the test process that accepts, refuses, hangs or hangs up as a test tells it."""
+"""An SMTP server in the test process that accepts, refuses, hangs or hangs up, as a test configures it."""
 
 import asyncio
 import email.policy
@@ -14,7 +14,7 @@ from compose.embedded.ports import free_port
 
 
 class MailServer:
-    """Keeps what it has accepted in `accepted`, and all that was sent to it in `received`."""
+    """Stores accepted messages in `accepted`, and all that were sent to it in `received`."""
 
     def __init__(self):
         self.controller = Controller(self, hostname="127.0.0.1", port=free_port())
@@ -62,8 +62,8 @@ class MailServer:
 
 
 @contextmanager
-def greeting_without_end():
-    """A server that is never silent for long, and never comes to the point; its port."""
+def endless_greeting():
+    """Run a server that sends a byte now and then and never finishes its greeting; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet():

@@ -1,4 +1,4 @@
-"""Agents see in the admin what was mailed to whom and what became of it, and send it again."""
+"""Agents see each e-mail, its outcome and its attempts in the admin, and can send it again."""
 
 import re
 from html import unescape
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from helpdesk.emails import messages
-from helpdesk.emails.actions import claim, postpone
+from helpdesk.emails.actions import claim, retry_later
 from helpdesk.emails.models import Email, EmailState
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
@@ -32,16 +32,16 @@ def page_of(email):
     return reverse("admin:emails_email_change", args=[email.pk])
 
 
-def again_page_of(email):
-    return reverse("admin:emails_email_send_again", args=[email.pk])
+def resend_url(email):
+    return reverse("admin:emails_email_resend", args=[email.pk])
 
 
 def listed(desk, **query):
     return [email.pk for email in desk.get(OUTBOX, query).context["cl"].result_list]
 
 
-def send_again(desk, *emails):
-    body = {"action": "send_selected_again", "_selected_action": [email.pk for email in emails]}
+def resend(desk, *emails):
+    body = {"action": "resend_selected", "_selected_action": [email.pk for email in emails]}
     return desk.post(OUTBOX, body, follow=True)
 
 
@@ -98,16 +98,16 @@ def test_a_search_among_many_reads_an_index(desk):
 
 def test_a_page_shows_the_attempts_and_the_rendered_email_in_a_sandbox(desk):
     email = EmailFactory()
-    postpone(claim(email.pk), error="451 Try later")
+    retry_later(claim(email.pk), error="451 Try later")
 
     html = desk.get(page_of(email)).content.decode()
 
     assert "451 Try later" in html
     assert "<iframe sandbox srcdoc=" in html
-    assert "has changed the status of your ticket" in html
+    assert "changed the status of your ticket" in html
 
 
-def test_the_preview_has_no_link_that_speaks_for_the_recipient(desk):
+def test_the_preview_has_no_link_that_acts_for_the_recipient(desk):
     assert "unsubscribe" not in desk.get(page_of(EmailFactory())).content.decode()
 
 
@@ -125,15 +125,15 @@ def test_an_email_about_a_deleted_ticket_is_shown(desk):
     email = EmailFactory()
     Ticket.objects.all().delete()
 
-    assert "Its ticket was deleted." in desk.get(page_of(email)).content.decode()
+    assert "The ticket was deleted." in desk.get(page_of(email)).content.decode()
 
 
-@pytest.mark.parametrize("state", ["bounced", "dead", "withdrawn", "sent"])
-def test_what_has_ended_is_sent_again_as_another_message(desk, smtp, state):
+@pytest.mark.parametrize("state", ["bounced", "dead", "cancelled", "sent"])
+def test_an_email_that_has_ended_is_sent_again_as_another_message(desk, smtp, state):
     email = EmailFactory(state=state, attempts=24, error="E", sent_at=Now() if state == "sent" else None)
     other = EmailFactory(state=EmailState.DEAD)
 
-    response = send_again(desk, email)
+    response = resend(desk, email)
     send_email(email.pk)
 
     assert "1 e-mail will be sent." in response.content.decode()
@@ -143,32 +143,32 @@ def test_what_has_ended_is_sent_again_as_another_message(desk, smtp, state):
     assert Email.objects.get(pk=other.pk).state == EmailState.DEAD
 
 
-def test_what_waits_is_due_at_once_and_stays_the_same_message(desk):
+def test_a_waiting_email_becomes_due_and_stays_the_same_message(desk):
     email = EmailFactory()
-    postpone(claim(email.pk), error="451 Try later")
+    retry_later(claim(email.pk), error="451 Try later")
     assert claim(email.pk) is None
 
-    send_again(desk, email)
+    resend(desk, email)
 
     assert claim(email.pk).uuid == email.uuid
 
 
-def test_what_is_being_sent_at_this_moment_is_not_sent_twice(desk):
+def test_a_leased_email_is_not_sent_twice(desk):
     email = EmailFactory()
     claim(email.pk)
 
-    send_again(desk, email)
+    resend(desk, email)
 
     assert claim(email.pk) is None
 
 
 @pytest.fixture
 def ended():
-    """A dead e-mail of which tests say whether it is owed again."""
+    """A dead e-mail."""
     return EmailFactory(state=EmailState.DEAD, attempts=24, error="E")
 
 
-def is_owed(email):
+def is_pending(email):
     return Email.objects.get(pk=email.pk).state == EmailState.PENDING
 
 
@@ -193,29 +193,29 @@ def test_the_button_on_an_emails_page_sends_it_again_and_leads_back_to_the_page(
 def test_the_button_needs_the_token_of_its_page(django_client_with_csrf, agent, ended):
     django_client_with_csrf.force_login(agent)
 
-    assert django_client_with_csrf.post(again_page_of(ended)).status_code == 403
-    assert not is_owed(ended)
+    assert django_client_with_csrf.post(resend_url(ended)).status_code == 403
+    assert not is_pending(ended)
 
 
 def test_following_a_link_sends_nothing_again(desk, ended):
-    assert desk.get(again_page_of(ended)).status_code == 405
-    assert not is_owed(ended)
+    assert desk.get(resend_url(ended)).status_code == 405
+    assert not is_pending(ended)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_who_is_no_agent_sends_nothing_again(client, customer, ended, method):
-    statuses = [getattr(client, method)(again_page_of(ended)).status_code]
+def test_only_agents_send_again(client, customer, ended, method):
+    statuses = [getattr(client, method)(resend_url(ended)).status_code]
     client.force_login(customer)
-    statuses.append(getattr(client, method)(again_page_of(ended)).status_code)
+    statuses.append(getattr(client, method)(resend_url(ended)).status_code)
 
     assert statuses == [302, 302]
-    assert not is_owed(ended)
+    assert not is_pending(ended)
 
 
 @pytest.mark.parametrize("number", [0, 2**63, 10**30])
 def test_an_email_that_does_not_exist_is_not_sent_again(desk, ended, number):
-    assert desk.post(reverse("admin:emails_email_send_again", args=[number])).status_code == 404
-    assert not is_owed(ended)
+    assert desk.post(reverse("admin:emails_email_resend", args=[number])).status_code == 404
+    assert not is_pending(ended)
 
 
 def test_nobody_adds_changes_or_deletes_an_email(desk):

@@ -1,4 +1,4 @@
-"""However many e-mails ended long ago, a worker deletes them in the memory that it has."""
+"""The deletion of old e-mails needs constant memory."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ import django
 
 django.setup()
 
-from helpdesk.emails.actions import delete_old
+from helpdesk.emails.actions import delete_old_emails
 from helpdesk.emails.models import Email
 
 def kilobytes():
@@ -42,7 +42,7 @@ def kilobytes():
 
 Email.objects.exists()
 before = kilobytes()
-deleted = delete_old()
+deleted = delete_old_emails()
 print(deleted, kilobytes() - before)
 """
 
@@ -53,7 +53,7 @@ def address_of_test_database():
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.django_db(transaction=True)
 def test_200_000_emails_are_deleted_in_constant_memory():
     pending = EmailFactory(created_at=Now() - timedelta(days=91))

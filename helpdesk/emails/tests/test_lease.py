@@ -1,4 +1,4 @@
-"""Of several workers one sends an e-mail, and what none of them came for is swept up."""
+"""A lease gives an e-mail to one worker at a time; the sweep finds what no worker has sent."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -16,20 +16,20 @@ from helpdesk.emails import actions, delivery
 from helpdesk.emails.models import Email, EmailState
 from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_email
 from helpdesk.emails.tests.factories import EmailFactory
-from helpdesk.emails.tests.outbox import attempts, let_lease_end, outcome
+from helpdesk.emails.tests.outbox import attempts, expire_leases, outcome
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def started(monkeypatch):
-    """The ids of the e-mails that were passed to the workers."""
+def queued(monkeypatch):
+    """The ids of the e-mails that were queued."""
     ids = []
     monkeypatch.setattr(send_email, "apply_async", lambda args, **options: ids.extend(args))
     return ids
 
 
-def test_of_eight_workers_one_gets_an_email(transactional_db):
+def test_of_eight_workers_one_claims_an_email(transactional_db):
     email = EmailFactory()
     together = Barrier(8)
 
@@ -47,18 +47,18 @@ def test_of_eight_workers_one_gets_an_email(transactional_db):
     assert outcome(email)[1] == 1
 
 
-def test_what_is_being_sent_is_left_alone_until_its_lease_ends(smtp):
+def test_a_leased_email_is_not_sent_until_the_lease_ends(smtp):
     email = EmailFactory()
     assert actions.claim(email.pk)
 
     send_email(email.pk)
     assert smtp.received == []
 
-    let_lease_end()
+    expire_leases()
     send_email(email.pk)
 
     assert outcome(email) == ("sent", 2, "")
-    assert attempts() == [("failed", actions.CUT_OFF), ("sent", "")]
+    assert attempts() == [("failed", actions.INTERRUPTED), ("sent", "")]
 
 
 def test_the_lease_is_ninety_seconds_of_the_databases_clock():
@@ -71,36 +71,36 @@ def test_the_lease_is_ninety_seconds_of_the_databases_clock():
     assert outcome(email)[1] == 1
 
 
-@pytest.mark.parametrize("state", ["bounced", "dead", "withdrawn"])
-def test_what_has_ended_is_not_claimed(state):
+@pytest.mark.parametrize("state", ["bounced", "dead", "cancelled"])
+def test_an_email_that_has_ended_is_not_claimed(state):
     assert actions.claim(EmailFactory(state=state).pk) is None
 
 
-def test_a_worker_that_comes_back_late_marks_what_it_has_sent_but_not_what_it_has_not():
+def test_a_worker_whose_lease_has_ended_records_a_success_but_no_failure():
     email = EmailFactory()
     late = actions.claim(email.pk)
-    let_lease_end()
+    expire_leases()
     actions.claim(email.pk)
 
-    actions.postpone(late, error="451")
+    actions.retry_later(late, error="451")
     assert outcome(email) == ("pending", 2, "")
 
     actions.mark_sent(late)
     assert outcome(email) == ("sent", 2, "")
-    assert attempts() == [("sent", ""), ("failed", actions.CUT_OFF)]
+    assert attempts() == [("sent", ""), ("failed", actions.INTERRUPTED)]
 
 
-def test_a_worker_that_was_held_up_sends_nothing_and_takes_no_lease_from_another(smtp, monkeypatch):
+def test_a_delayed_worker_sends_nothing_and_keeps_the_lease_of_another(smtp, monkeypatch):
     email = EmailFactory()
-    find_recipient = delivery.find_recipient
+    resolve_recipient = delivery.resolve_recipient
 
-    def be_held_up(claimed):
-        let_lease_end()
-        monkeypatch.setattr(delivery, "find_recipient", find_recipient)
+    def delay(claimed):
+        expire_leases()
+        monkeypatch.setattr(delivery, "resolve_recipient", resolve_recipient)
         assert actions.claim(email.pk)
-        find_recipient(claimed)
+        resolve_recipient(claimed)
 
-    monkeypatch.setattr(delivery, "find_recipient", be_held_up)
+    monkeypatch.setattr(delivery, "resolve_recipient", delay)
 
     send_email(email.pk)
 
@@ -111,55 +111,55 @@ def test_a_worker_that_was_held_up_sends_nothing_and_takes_no_lease_from_another
 
 
 @pytest.mark.parametrize(
-    ("earlier", "wait"), [(0, timedelta(seconds=15)), (3, timedelta(minutes=2)), (22, actions.LONGEST_WAIT)]
+    ("earlier", "wait"), [(0, timedelta(seconds=15)), (3, timedelta(minutes=2)), (22, actions.MAXIMUM_RETRY_DELAY)]
 )
-def test_a_worker_that_was_held_up_gives_back_the_lease_that_nobody_else_took(smtp, monkeypatch, earlier, wait):
+def test_a_delayed_worker_releases_its_lease(smtp, monkeypatch, earlier, wait):
     email = EmailFactory(attempts=earlier)
-    monkeypatch.setattr(delivery, "find_recipient", lambda claimed: let_lease_end())
-    error = "The worker was held up for too long to send it within its lease."
+    monkeypatch.setattr(delivery, "resolve_recipient", lambda claimed: expire_leases())
+    error = "The worker was delayed for too long to send it within its lease."
 
     send_email(email.pk)
 
     assert smtp.received == []
     assert outcome(email) == ("pending", earlier + 1, error)
-    left = Email.objects.annotate(left=F("next_at") - Now()).get(lease_until=None).left
+    left = Email.objects.annotate(left=F("next_attempt_at") - Now()).get(lease_until=None).left
     assert wait * 0.7 < left <= wait
     assert attempts() == [("failed", error)]
 
 
-def test_the_last_attempt_of_a_worker_that_was_held_up_ends_with_its_reason(smtp, monkeypatch):
+def test_the_last_attempt_of_a_delayed_worker_fails_with_its_reason(smtp, monkeypatch):
     email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS - 1)
-    monkeypatch.setattr(delivery, "find_recipient", lambda claimed: let_lease_end())
+    monkeypatch.setattr(delivery, "resolve_recipient", lambda claimed: expire_leases())
 
     send_email(email.pk)
 
     state, count, error = outcome(email)
     assert (state, count) == ("dead", actions.MAXIMUM_ATTEMPTS)
-    assert error.startswith("The worker was held up")
+    assert error.startswith("The worker was delayed")
 
 
-def test_a_third_of_the_lease_is_left_to_mark_it_as_sent():
+def test_a_third_of_the_lease_is_reserved_to_mark_it_sent():
     claimed = actions.claim(EmailFactory().pk)
 
-    assert timedelta(seconds=55) < actions.time_to_send(claimed) <= timedelta(seconds=60)
+    assert timedelta(seconds=55) < actions.get_remaining_send_time(claimed) <= timedelta(seconds=60)
 
     Email.objects.update(lease_until=Now() + timedelta(seconds=29))
-    assert actions.time_to_send(claimed) <= timedelta(0)
+    assert actions.get_remaining_send_time(claimed) <= timedelta(0)
     Email.objects.update(lease_until=Now() + timedelta(seconds=90), attempts=2)
-    assert actions.time_to_send(claimed) == timedelta(0)
+    assert actions.get_remaining_send_time(claimed) == timedelta(0)
 
 
-def test_a_worker_that_loses_postgresql_before_it_sends_gives_the_lease_back(transactional_db, smtp, monkeypatch):
+def test_a_worker_that_loses_postgresql_before_it_sends_releases_the_lease(transactional_db, smtp, monkeypatch):
     email = EmailFactory()
-    reason_to_withdraw = delivery.reason_to_withdraw
+    get_cancellation_reason = delivery.get_cancellation_reason
 
     def lose_connection(claimed):
         with closing(connection.copy()) as other, other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
-        return reason_to_withdraw(claimed)
+        return get_cancellation_reason(claimed)
 
-    monkeypatch.setattr(delivery, "reason_to_withdraw", lose_connection)
-    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0))
+    monkeypatch.setattr(delivery, "get_cancellation_reason", lose_connection)
+    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
 
     send_email(email.pk)
 
@@ -168,7 +168,7 @@ def test_a_worker_that_loses_postgresql_before_it_sends_gives_the_lease_back(tra
     assert [(outcome, error.partition(":")[0]) for outcome, error in attempts()] == [("failed", "OperationalError")]
 
 
-def test_what_was_accepted_is_not_given_back_when_it_cannot_be_marked(smtp, monkeypatch):
+def test_an_accepted_message_that_cannot_be_marked_sent_keeps_its_lease(smtp, monkeypatch):
     email = EmailFactory()
 
     def fail(email):
@@ -176,7 +176,7 @@ def test_what_was_accepted_is_not_given_back_when_it_cannot_be_marked(smtp, monk
 
     monkeypatch.setattr(actions, "mark_sent", fail)
     monkeypatch.setattr(delivery.connection, "close", lambda: None)
-    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0))
+    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
 
     with pytest.raises(OperationalError):
         send_email(email.pk)
@@ -185,7 +185,7 @@ def test_what_was_accepted_is_not_given_back_when_it_cannot_be_marked(smtp, monk
     assert not Email.objects.due().exists()
 
 
-def test_no_transaction_is_open_while_smtp_is_spoken_to(transactional_db, smtp, monkeypatch):
+def test_no_transaction_is_open_during_smtp(transactional_db, smtp, monkeypatch):
     email = EmailFactory()
     seen = []
     monkeypatch.setattr(
@@ -197,7 +197,7 @@ def test_no_transaction_is_open_while_smtp_is_spoken_to(transactional_db, smtp, 
     assert seen == [False]
 
 
-def test_a_database_that_restarts_after_the_sending_makes_no_second_message(smtp, monkeypatch):
+def test_a_database_that_restarts_after_smtp_causes_no_second_message(smtp, monkeypatch):
     email = EmailFactory()
     mark_sent, calls = actions.mark_sent, []
 
@@ -209,7 +209,7 @@ def test_a_database_that_restarts_after_the_sending_makes_no_second_message(smtp
 
     monkeypatch.setattr(actions, "mark_sent", fail_twice)
     monkeypatch.setattr(delivery.connection, "close", lambda: None)
-    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0, 0))
 
     send_email(email.pk)
 
@@ -219,18 +219,18 @@ def test_a_database_that_restarts_after_the_sending_makes_no_second_message(smtp
 # The sweep
 
 
-def test_the_sweep_starts_what_is_due_and_nothing_else(started):
+def test_the_sweep_queues_the_emails_that_are_due(queued):
     due, lost = EmailFactory(), EmailFactory(lease_until=Now() - timedelta(seconds=1), attempts=1)
-    EmailFactory(next_at=Now() + timedelta(seconds=60))
+    EmailFactory(next_attempt_at=Now() + timedelta(seconds=60))
     EmailFactory(lease_until=Now() + timedelta(seconds=60), attempts=1)
     EmailFactory(state=EmailState.DEAD)
 
     assert send_due_emails() == 2
 
-    assert sorted(started) == [due.pk, lost.pk]
+    assert sorted(queued) == [due.pk, lost.pk]
 
 
-def test_of_two_sweeps_one_starts_what_is_due(started):
+def test_of_two_concurrent_sweeps_one_queues(queued):
     EmailFactory()
     other = connection.copy()
 
@@ -240,7 +240,7 @@ def test_of_two_sweeps_one_starts_what_is_due(started):
     assert send_due_emails() == 1
 
 
-def test_the_sweep_delivers_what_no_task_came_for(smtp, monkeypatch):
+def test_the_sweep_delivers_an_email_whose_task_was_lost(smtp, monkeypatch):
     email = EmailFactory()
     monkeypatch.setattr(send_email, "apply_async", lambda args, **options: send_email(*args))
 
@@ -249,47 +249,40 @@ def test_the_sweep_delivers_what_no_task_came_for(smtp, monkeypatch):
     assert outcome(email) == ("sent", 1, "")
 
 
-def test_beat_sweeps_every_fifteen_seconds(settings):
-    entry = settings.CELERY_BEAT_SCHEDULE["send-due-emails"]
-
-    assert entry == {"task": send_due_emails.name, "schedule": timedelta(seconds=15)}
-
-
-def test_a_message_that_kills_its_worker_each_time_is_dead_in_the_end(started):
+def test_a_message_that_kills_its_worker_each_time_ends_up_dead(queued):
     email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS, lease_until=Now() - timedelta(seconds=1))
 
     send_due_emails()
 
-    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, actions.CUT_OFF)
-    assert started == []
+    assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, actions.INTERRUPTED)
+    assert queued == []
 
 
-def test_the_sweep_ends_attempts_that_were_cut_off_and_no_other(started):
-    cut_off, under_way = EmailFactory(), EmailFactory()
-    actions.claim(cut_off.pk)
-    let_lease_end()
-    actions.claim(under_way.pk)
+def test_the_sweep_fails_interrupted_attempts_only(queued):
+    interrupted, current = EmailFactory(), EmailFactory()
+    actions.claim(interrupted.pk)
+    expire_leases()
+    actions.claim(current.pk)
 
     send_due_emails()
 
-    assert attempts() == [("failed", actions.CUT_OFF), ("pending", "")]
+    assert attempts() == [("failed", actions.INTERRUPTED), ("pending", "")]
     assert [email.lease_until is None for email in Email.objects.order_by("pk")] == [True, False]
-    assert started == [cut_off.pk]
+    assert queued == [interrupted.pk]
 
 
-def test_a_sending_ends_before_its_lease_does(settings, smtp, monkeypatch):
+def test_smtp_is_limited_to_two_thirds_of_the_lease(settings, smtp, monkeypatch):
     limits = []
-    monkeypatch.setattr(delivery, "deadline", lambda limit: nullcontext(limits.append(limit)))
+    monkeypatch.setattr(delivery, "timeout", lambda limit: nullcontext(limits.append(limit)))
 
     send_email(EmailFactory().pk)
 
     (limit,) = limits
     assert timedelta(seconds=55) < limit <= timedelta(seconds=60)
-    assert settings.EMAIL_TIMEOUT == 20
-    assert settings.EMAIL_LEASE.total_seconds() == 90
+    assert limit > timedelta(seconds=settings.EMAIL_TIMEOUT)
 
 
-def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
+def test_old_emails_are_deleted_unless_they_are_pending():
     EmailFactory(state=EmailState.DEAD, created_at=Now() - timedelta(days=91))
     kept = [EmailFactory(created_at=Now() - timedelta(days=91)), EmailFactory(state=EmailState.DEAD)]
 
@@ -300,7 +293,7 @@ def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not():
 
 @pytest.fixture
 def queue():
-    """Use a queue of this test's own; return a function that puts messages into it."""
+    """Use a queue of this test alone; return a function that puts messages into it."""
     usual, name = current_app.conf.task_default_queue, f"queue-{uuid.uuid4().hex}"
     with current_app.connection_for_write() as connection, connection.SimpleQueue(name) as messages:
 
@@ -315,9 +308,9 @@ def queue():
 
 
 @pytest.mark.parametrize(("waiting", "count"), [(0, 1), (100, 1), (101, 0)])
-def test_a_long_queue_does_not_grow_with_every_sweep(started, queue, waiting, count):
+def test_the_sweep_queues_nothing_while_the_queue_is_long(queued, queue, waiting, count):
     EmailFactory()
     queue(waiting)
 
     assert send_due_emails() == count
-    assert len(started) == count
+    assert len(queued) == count

@@ -1,4 +1,4 @@
-"""What an e-mail says and carries, in both languages."""
+"""Content and headers of a ticket's e-mails, in both languages."""
 
 import email.policy
 from email import message_from_bytes
@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from helpdesk.emails.messages import message_of
+from helpdesk.emails.messages import build_message
 from helpdesk.emails.models import Email
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
@@ -18,19 +18,19 @@ pytestmark = pytest.mark.django_db
 KINDS = ["ticket_created", "status_changed", "comment_added"]
 LANGUAGES = ["en", "es"]
 SAID = {
-    ("ticket_created", "en"): ["Alice Carter has opened a ticket.", "Priority", "High", "It only <b>blinks</b>."],
+    ("ticket_created", "en"): ["Alice Carter opened a ticket.", "Priority", "High", "It only <b>blinks</b>."],
     ("ticket_created", "es"): ["Alice Carter ha abierto un ticket.", "Prioridad", "Alta", "It only <b>blinks</b>."],
-    ("status_changed", "en"): ["Agatha has changed the status of your ticket.", "Open", "In Progress"],
+    ("status_changed", "en"): ["Agatha changed the status of your ticket.", "Open", "In Progress"],
     ("status_changed", "es"): ["Agatha ha cambiado el estado de su ticket.", "Abierto", "En curso"],
-    ("comment_added", "en"): ["Agatha has commented:", "Try it & see.", "Two <i>lines</i>."],
+    ("comment_added", "en"): ["Agatha commented:", "Try it & see.", "Two <i>lines</i>."],
     ("comment_added", "es"): ["Agatha ha comentado:", "Try it & see.", "Two <i>lines</i>."],
 }
-BUTTON = {"en": "Open the ticket", "es": "Abrir el ticket"}
-UNSUBSCRIBE = {"en": "No more e-mails of this kind", "es": "No recibir más correos de este tipo"}
+BUTTON = {"en": "View ticket", "es": "Ver ticket"}
+UNSUBSCRIBE = {"en": "Unsubscribe", "es": "Cancelar la suscripción"}
 
 
 class Reader(HTMLParser):
-    """Collects what a person reads, the links, and the tags."""
+    """Collects the visible text, the links, and the tags."""
 
     def __init__(self, html):
         super().__init__()
@@ -52,7 +52,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def mailed(announce):
-    """Return a function from kind and language to the message as it is sent."""
+    """Return a function from kind and language to the ticket and the message as it is sent."""
 
     def message(kind, language, title="The printer <script>x</script> & ñ"):
         alice = UserFactory(username="alice", name="Alice Carter", language=language)
@@ -63,7 +63,7 @@ def mailed(announce):
         actions.update_ticket(by_agatha, ticket.pk, changes={"status": "in_progress"})
         actions.add_comment(by_agatha, ticket.pk, content="Try it & see.\nTwo <i>lines</i>.")
         announce()
-        sent = message_of(Email.objects.get(kind=kind))
+        sent = build_message(Email.objects.get(kind=kind))
         return ticket, message_from_bytes(sent.message().as_bytes(), policy=email.policy.default)
 
     return message
@@ -89,7 +89,7 @@ def test_it_says_the_same_in_html_and_text(mailed, kind, language):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_people_wrote_is_text_and_never_markup(mailed, kind):
+def test_user_input_is_text_and_never_markup(mailed, kind):
     _ticket, message = mailed(kind, "en")
     text, html = parts(message)
 
@@ -100,22 +100,22 @@ def test_what_people_wrote_is_text_and_never_markup(mailed, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_leads_to_the_ticket_and_to_the_end_of_such_mail(mailed, settings, kind):
+def test_it_links_to_the_ticket_and_to_unsubscribe(mailed, settings, kind):
     settings.SITE_URL = "https://helpdesk.example.com"
     ticket, message = mailed(kind, "en")
     text, html = parts(message)
 
-    to_ticket, to_end = Reader(html).links
+    to_ticket, to_unsubscribe = Reader(html).links
 
     assert to_ticket == f"https://helpdesk.example.com/tickets/{ticket.pk}"
-    assert to_end.startswith("https://helpdesk.example.com/emails/unsubscribe/")
+    assert to_unsubscribe.startswith("https://helpdesk.example.com/emails/unsubscribe/")
     assert to_ticket in text
-    assert to_end in text
-    assert message["List-Unsubscribe"].strip() == f"<{to_end}>"
+    assert to_unsubscribe in text
+    assert message["List-Unsubscribe"].strip() == f"<{to_unsubscribe}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
-def test_styles_stand_on_the_elements_and_nothing_is_fetched(mailed):
+def test_styles_are_inline_and_nothing_is_fetched(mailed):
     _ticket, message = mailed("comment_added", "en")
     _text, html = parts(message)
     page = Reader(html)
@@ -127,7 +127,7 @@ def test_styles_stand_on_the_elements_and_nothing_is_fetched(mailed):
 
 def test_a_tickets_mails_are_one_thread_and_each_has_an_id_of_its_own(mailed):
     ticket, message = mailed("comment_added", "en")
-    others = [message_of(email).message() for email in Email.objects.exclude(kind="comment_added")]
+    others = [build_message(email).message() for email in Email.objects.exclude(kind="comment_added")]
 
     thread = f"<ticket-{ticket.pk}@localhost>"
     assert {mail["References"] for mail in [message, *others]} == {thread}
@@ -142,7 +142,7 @@ def test_ten_thousand_characters_of_any_script_arrive(announce, agent, customer,
     actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content=content)
     announce()
 
-    message = message_of(Email.objects.get()).message()
+    message = build_message(Email.objects.get()).message()
     text, html = parts(message_from_bytes(message.as_bytes(), policy=email.policy.default))
 
     assert content in text

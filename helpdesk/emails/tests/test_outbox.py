@@ -1,4 +1,4 @@
-"""Every event owes exactly one e-mail to each of those who are told of it."""
+"""Every event enqueues exactly one e-mail for each of its recipients."""
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -22,27 +22,27 @@ def by(user):
     return Origin(user, EventSource.API)
 
 
-def owed():
+def enqueued():
     return sorted(Email.objects.values_list("address", "subject"))
 
 
-def test_a_new_ticket_is_mailed_to_every_agent(announce, customer, agent, superuser):
+def test_a_new_ticket_is_emailed_to_every_agent(announce, customer, agent, superuser):
     UserFactory(agent=True, is_active=False)
 
     ticket = actions.create_ticket(by(customer), title="Printer on fire", description="D")
     announce()
 
     subject = f"[Ticket #{ticket.pk}] Printer on fire"
-    assert owed() == [("agatha@example.com", subject), ("root@example.com", subject)]
+    assert enqueued() == [("agatha@example.com", subject), ("root@example.com", subject)]
 
 
-def test_a_changed_status_is_mailed_to_the_creator(announce, customer, agent, superuser):
+def test_a_status_change_is_emailed_to_the_creator(announce, customer, agent, superuser):
     ticket = TicketFactory(created_by=customer, assigned_to=superuser)
 
     actions.update_ticket(by(agent), ticket.pk, changes={"status": "resolved", "priority": Priority.LOW})
     announce()
 
-    assert owed() == [("alice@example.com", f"[Ticket #{ticket.pk}] Status Updated")]
+    assert enqueued() == [("alice@example.com", f"[Ticket #{ticket.pk}] Status Updated")]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_changed_status_is_mailed_to_the_creator(announce, customer, agent, su
         ("superuser", ["agatha@example.com", "alice@example.com"]),
     ],
 )
-def test_a_comment_is_mailed_to_creator_and_assignee_but_its_author(
+def test_a_comment_is_emailed_to_creator_and_assignee_but_not_its_author(
     announce, request, customer, agent, author, addresses
 ):
     ticket = TicketFactory(created_by=customer, assigned_to=agent)
@@ -61,22 +61,22 @@ def test_a_comment_is_mailed_to_creator_and_assignee_but_its_author(
     actions.add_comment(by(request.getfixturevalue(author)), ticket.pk, content="Hello")
     announce()
 
-    assert owed() == [(address, f"[Ticket #{ticket.pk}] New Comment") for address in addresses]
+    assert enqueued() == [(address, f"[Ticket #{ticket.pk}] New Comment") for address in addresses]
 
 
 @pytest.mark.parametrize(
     "changes", [{"title": "New"}, {"description": "New"}, {"priority": Priority.LOW}, {"assigned_to": None}]
 )
-def test_other_changes_are_mailed_to_nobody(announce, customer, agent, changes):
+def test_other_changes_enqueue_nothing(announce, customer, agent, changes):
     ticket = TicketFactory(created_by=customer, assigned_to=agent)
 
     actions.update_ticket(by(agent), ticket.pk, changes=changes)
     announce()
 
-    assert owed() == []
+    assert enqueued() == []
 
 
-def test_the_subject_is_english_for_everybody_and_the_language_that_of_the_reader(announce, agent):
+def test_the_subject_is_english_and_the_language_is_the_recipients(announce, agent):
     carmen = UserFactory(language="es")
     ticket = TicketFactory(created_by=carmen)
 
@@ -89,20 +89,20 @@ def test_the_subject_is_english_for_everybody_and_the_language_that_of_the_reade
     }
 
 
-def test_a_title_with_control_characters_makes_a_subject_of_one_line(announce, customer, agent):
+def test_control_characters_in_a_title_are_removed_from_the_subject(announce, customer, agent):
     title = "Pay\r\nBcc: all@example.com\u2028now\x00"[:-1]
     ticket = actions.create_ticket(by(customer), title=title, description="D")
     announce()
 
-    assert owed() == [("agatha@example.com", f"[Ticket #{ticket.pk}] PayBcc: all@example.comnow")]
+    assert enqueued() == [("agatha@example.com", f"[Ticket #{ticket.pk}] PayBcc: all@example.comnow")]
 
 
-def test_an_event_that_is_announced_twice_is_mailed_once(announce, customer, agent):
+def test_an_event_that_is_announced_twice_enqueues_once(announce, customer, agent):
     actions.create_ticket(by(customer), title="T", description="D")
     announce()
     TicketEvent.objects.update(announced_at=None)
 
-    email_actions.queue_emails([TicketEvent.objects.get()])
+    email_actions.enqueue_ticket_emails([TicketEvent.objects.get()])
 
     assert Email.objects.count() == 1
 
@@ -114,7 +114,7 @@ def test_the_database_refuses_a_second_row_for_an_event_and_recipient(customer):
         EmailFactory(event=email.event)
 
 
-def test_who_has_unsubscribed_is_owed_nothing(announce, customer, agent, superuser):
+def test_recipients_who_have_unsubscribed_are_left_out(announce, customer, agent, superuser):
     Mute.objects.create(user=agent, kind="ticket_created", medium=Medium.EMAIL)
     Mute.objects.create(user=superuser, kind="comment_added", medium=Medium.EMAIL)
     Mute.objects.create(user=superuser, kind="ticket_created", medium=Medium.LIVE)
@@ -122,39 +122,37 @@ def test_who_has_unsubscribed_is_owed_nothing(announce, customer, agent, superus
     actions.create_ticket(by(customer), title="T", description="D")
     announce()
 
-    assert [address for address, _subject in owed()] == ["root@example.com"]
+    assert [address for address, _subject in enqueued()] == ["root@example.com"]
 
 
-def test_inactive_people_and_deleted_tickets_owe_nothing(announce, customer, agent, ticket):
+def test_inactive_users_and_deleted_tickets_enqueue_nothing(announce, customer, agent, ticket):
     actions.add_comment(by(agent), ticket.pk, content="Hello")
     actions.delete_ticket(by(agent), ticket.pk)
     actions.create_ticket(by(customer), title="T", description="D")
     User.objects.update(is_active=False)
     announce()
 
-    assert owed() == []
+    assert enqueued() == []
     assert not TicketEvent.objects.unannounced().exists()
 
 
-def test_workers_are_told_after_the_commit(
+def test_emails_are_passed_to_the_workers_after_the_commit(
     announce, customer, agent, superuser, monkeypatch, django_capture_on_commit_callbacks
 ):
-    started = []
-    monkeypatch.setattr(receivers.sending, "give", started.extend)
+    queued = []
+    monkeypatch.setattr(receivers.delivery_queue, "give", queued.extend)
     actions.create_ticket(by(customer), title="T", description="D")
 
     with django_capture_on_commit_callbacks() as callbacks:
         announce()
 
-    assert started == []
+    assert queued == []
     for call in callbacks:
         call()
-    assert sorted(started) == sorted(Email.objects.values_list("pk", flat=True))
+    assert sorted(queued) == sorted(Email.objects.values_list("pk", flat=True))
 
 
-def test_a_broker_that_is_down_is_told_nothing_and_the_sweep_finds_the_emails(
-    announce, customer, agent, monkeypatch, caplog
-):
+def test_without_the_broker_emails_are_left_to_the_sweep(announce, customer, agent, monkeypatch, caplog):
     def refuse(*args, **options):
         raise BrokerError("refused")
 
@@ -162,13 +160,13 @@ def test_a_broker_that_is_down_is_told_nothing_and_the_sweep_finds_the_emails(
     actions.create_ticket(by(customer), title="T", description="D")
     announce()
 
-    tasks.hand_over([[email.pk] for email in Email.objects.all()])
+    tasks.queue_batches([[email.pk] for email in Email.objects.all()])
 
-    assert "1 e-mails wait for the sweep (refused)" in caplog.text
+    assert "1 e-mails left to the sweep (refused)" in caplog.text
     assert Email.objects.due().count() == 1
 
 
-def test_many_events_are_queued_with_as_many_queries_as_one(announce, customer, agent, django_assert_num_queries):
+def test_many_events_are_enqueued_with_four_queries(announce, customer, agent, django_assert_num_queries):
     tickets = [actions.create_ticket(by(customer), title="T", description="D") for _ in range(3)]
     for ticket in tickets:
         actions.add_comment(by(agent), ticket.pk, content="Hello")
@@ -176,6 +174,6 @@ def test_many_events_are_queued_with_as_many_queries_as_one(announce, customer, 
     events = list(TicketEvent.objects.order_by("pk"))
 
     with django_assert_num_queries(4):
-        email_actions.queue_emails(events)
+        email_actions.enqueue_ticket_emails(events)
 
     assert Email.objects.count() == 6

@@ -39,7 +39,7 @@ def environment(smtp):
 
 @contextmanager
 def running(arguments, environment):
-    """Run a process, and end it together with its children; a failure shows what they said."""
+    """Run a process, and end it together with its children; prints their output."""
     with TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -69,7 +69,7 @@ def comment(transactional_db):
     return actions.add_comment(Origin(agatha, EventSource.API), ticket.pk, content="It is plugged in now.")
 
 
-def test_a_comment_is_mailed_once_also_when_the_worker_is_killed_while_it_sends(comment, environment, smtp):
+def test_a_comment_is_emailed_once_even_if_the_worker_is_killed_while_it_sends(comment, environment, smtp):
     smtp.is_hanging = True
     with running(ANNOUNCER, environment):
         with running(WORKER, environment):

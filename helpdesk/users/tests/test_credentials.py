@@ -100,7 +100,7 @@ def test_one_address_tries_so_many_names_in_the_admin_and_the_others_are_not_has
     assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 20
     assert len(tried) == 10
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
-    assert "Too many attempts to log in." in answers[-1].content.decode()
+    assert "Too many login attempts." in answers[-1].content.decode()
     assert enter("user_1", address="203.0.113.9").status_code == 200
 
 

@@ -1,9 +1,9 @@
-"""The link in each e-mail, by which its recipient gets no more of the kind."""
+"""The unsubscribe link in each e-mail of a ticket."""
 
 import pytest
 from django.core.signing import Signer
 
-from helpdesk.emails.links import unsubscribe_url
+from helpdesk.emails.links import get_unsubscribe_url
 from helpdesk.tickets.models import Mute
 
 pytestmark = pytest.mark.django_db
@@ -11,16 +11,16 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def link(customer, settings):
-    """The address that an e-mail about a comment carries."""
+    """The unsubscribe link of an e-mail about a comment."""
     settings.SITE_URL = "http://testserver"
-    return unsubscribe_url(customer, "comment_added").removeprefix("http://testserver")
+    return get_unsubscribe_url(customer, "comment_added").removeprefix("http://testserver")
 
 
 def muted():
     return list(Mute.objects.values_list("user__username", "kind", "medium"))
 
 
-def test_the_link_asks_and_changes_nothing_by_itself(client, customer, link):
+def test_the_link_asks_and_changes_nothing(client, customer, link):
     response = client.get(link)
 
     assert response.status_code == 200
@@ -43,22 +43,22 @@ def test_a_link_that_was_mailed_long_ago_still_unsubscribes(client, customer):
     assert muted() == [("alice", "ticket_created", "email")]
 
 
-def test_unsubscribing_twice_is_as_good_as_once(client, customer, link):
+def test_unsubscribing_is_idempotent(client, customer, link):
     client.post(link)
 
     assert client.post(link).status_code == 200
     assert muted() == [("alice", "comment_added", "email")]
 
 
-def test_the_page_speaks_the_readers_language(client, customer, link):
+def test_the_page_is_in_the_language_of_the_recipient(client, customer, link):
     customer.language = "es"
     customer.save()
 
-    assert "¿No quiere recibir más correos del tipo «Comentario nuevo»?" in client.get(link).text
+    assert "¿Quiere dejar de recibir correos del tipo «Comentario nuevo»?" in client.get(link).text
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_link_that_we_did_not_sign_leads_nowhere(client, customer, link, method):
+def test_a_forged_link_is_404(client, customer, link, method):
     others = Signer(salt="another").sign_object([customer.pk, "comment_added"])
     unknown_kind = Signer(salt="helpdesk.emails.unsubscription").sign_object([customer.pk, "password"])
 
@@ -76,7 +76,7 @@ def test_a_link_that_we_did_not_sign_leads_nowhere(client, customer, link, metho
     assert muted() == []
 
 
-def test_the_link_of_somebody_who_is_gone_leads_nowhere(client, customer, link):
+def test_the_link_of_a_deleted_user_is_404(client, customer, link):
     customer.delete()
 
     assert client.post(link).status_code == 404
