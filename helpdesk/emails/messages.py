@@ -86,7 +86,7 @@ def render_body(email: Email, links: dict[str, str]) -> Body:
 
 
 def get_recipient_links(email: Email) -> dict[str, str]:
-    """Return, by template variable, the links that act for the recipient: whoever has them needs no login."""
+    """Return, by template variable, the links that act for the recipient without a login."""
     recipient, confirmable = email.recipient, email.registration or email.address_change
     match email.kind, recipient, confirmable:
         case EmailKind.REGISTRATION, None, Registration():

@@ -105,7 +105,7 @@ def request_address_change(user: User, email: str, *, session: str) -> None:
 def change_password(user: User, *, new_password: str | None) -> None:
     """Set the password (None: an unusable one) and revoke all tokens and admin sessions.
 
-    Also cancels a pending address, which somebody else may have requested.
+    Also cancels a pending address, which may have been requested with the old password.
     """
     user.set_password(new_password)
     user.save(update_fields=["password"])
@@ -222,8 +222,8 @@ def issue_tokens(user: User) -> TokenPair:
 def rotate_refresh_token(refresh: str) -> TokenPair:
     """Trade a refresh token for a new pair; of concurrent calls with one token a single one succeeds.
 
-    A token that was used before ends its session: it may have been stolen, and nothing tells which of the two callers
-    is the owner (RFC 9700, section 4.14.2). Raises TokenRejected.
+    A token that was used before ends its session: it may have been stolen, and the two callers cannot be told apart
+    (RFC 9700, section 4.14.2). Raises TokenRejected.
     """
     token = read_refresh_token(refresh)
     get_token_user(token)

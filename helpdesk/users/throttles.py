@@ -25,7 +25,7 @@ def get_user_id(request: Request) -> str:
 
 
 class MailThrottle(UnavailableWithoutRedis):
-    """THROTTLE_MAIL_RATE for each key, by default the address in the body, whoever sends it; none without a key."""
+    """THROTTLE_MAIL_RATE for each key, by default the address in the body; no limit without a key."""
 
     def __init__(self, get_key: Callable[[Request], str] = get_address) -> None:
         self.get_key = get_key

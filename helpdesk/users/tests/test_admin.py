@@ -1,4 +1,4 @@
-"""Superusers manage users in the admin; too many failed logins shut it."""
+"""Superusers manage users in the admin; too many failed logins lock a username."""
 
 from datetime import timedelta
 
@@ -69,7 +69,7 @@ def errors_of(response):
     return response.context["adminform"].form.errors
 
 
-# Who may do what
+# Permissions
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -87,7 +87,7 @@ def test_only_superusers_see_failed_logins(client, agent, superuser):
         assert client.get(reverse("admin:axes_accessattempt_changelist")).status_code == status
 
 
-def test_a_superuser_finds_nothing_in_the_index_that_is_not_used(office):
+def test_the_index_lists_only_what_is_used(office):
     apps = office.get(reverse("admin:index")).context["available_apps"]
 
     names = {model["object_name"] for app in apps for model in app["models"]}
@@ -95,7 +95,7 @@ def test_a_superuser_finds_nothing_in_the_index_that_is_not_used(office):
     assert not {"Group", "AccessLog", "AccessFailureLog", "OutstandingToken", "BlacklistedToken"} & names
 
 
-def test_a_deactivated_agent_is_kept_out(client):
+def test_a_deactivated_agent_is_logged_out(client):
     agent = UserFactory(agent=True)
     client.force_login(agent)
     User.objects.filter(pk=agent.pk).update(is_active=False)
@@ -176,7 +176,7 @@ def test_everything_about_a_user_can_be_changed(office, customer):
     assert not customer.is_active
 
 
-def test_a_form_that_was_opened_before_brings_nothing_back(office, agent):
+def test_a_stale_form_overwrites_nothing_else(office, agent):
     stale = form_of(agent, name="Agatha C.")
     others = Client()
     others.force_login(UserFactory(superuser=True))
@@ -190,14 +190,14 @@ def test_a_form_that_was_opened_before_brings_nothing_back(office, agent):
     assert agent.check_password(NEW_PASSWORD)
 
 
-def test_the_page_of_a_user_carries_the_values_that_it_was_opened_with(office, customer):
+def test_the_page_of_a_user_contains_its_initial_values(office, customer):
     page = office.get(page_of(customer)).text
 
     for field in ("username", "email", "name", "role", "language", "is_active", "is_superuser"):
         assert f'name="initial-{field}"' in page
 
 
-def test_a_user_is_changed_under_a_lock_and_only_in_what_was_changed(office, customer):
+def test_a_user_is_locked_and_only_changed_fields_are_written(office, customer):
     with CaptureQueriesContext(connection) as queries:
         office.post(page_of(customer), form_of(customer, name="Alice C."))
 
@@ -208,7 +208,7 @@ def test_a_user_is_changed_under_a_lock_and_only_in_what_was_changed(office, cus
     assert sql.index(lock) < sql.index(update)
 
 
-def test_a_change_that_contradicts_another_one_is_refused_with_its_reason(office, agent):
+def test_a_conflicting_change_is_refused_with_its_reason(office, agent):
     stale = form_of(agent, is_superuser=True)
     User.objects.filter(pk=agent.pk).update(role=Role.CUSTOMER)
 
@@ -254,15 +254,15 @@ def test_a_refused_change_is_a_form_error(office, customer, stranger, changes, f
     assert field in errors_of(response)
 
 
-def test_a_user_keeps_their_address_in_another_case(office, customer):
+def test_a_user_may_change_the_case_of_their_address(office, customer):
     response = office.post(page_of(customer), form_of(customer, email="ALICE@example.com"))
 
     assert response.status_code == 302
 
 
-def test_the_page_shows_which_address_waits_and_a_superusers_change_ends_the_waiting(office, customer):
-    AddressChange.objects.create(user=customer, email="waits@example.org")
-    assert "waits@example.org" in office.get(page_of(customer)).text
+def test_the_page_shows_a_pending_address_and_a_new_one_cancels_it(office, customer):
+    AddressChange.objects.create(user=customer, email="pending@example.org")
+    assert "pending@example.org" in office.get(page_of(customer)).text
 
     office.post(page_of(customer), form_of(customer, name="Alice C."))
     assert AddressChange.objects.exists()
@@ -299,14 +299,14 @@ def test_two_different_new_passwords_are_refused(office, customer):
     assert customer.check_password(PASSWORD)
 
 
-def test_a_password_can_be_taken_away(office, customer):
+def test_a_password_can_be_disabled(office, customer):
     office.post(password_page_of(customer), {"usable_password": "false", "unset-password": "1"})
 
     customer.refresh_from_db()
     assert not customer.has_usable_password()
 
 
-# Leaving
+# Deletion and deactivation
 
 
 def test_a_user_with_tickets_cannot_be_deleted_and_the_page_says_why(office, customer, ticket):
@@ -316,13 +316,13 @@ def test_a_user_with_tickets_cannot_be_deleted_and_the_page_says_why(office, cus
     assert User.objects.filter(pk=customer.pk).exists()
 
 
-def test_a_user_who_left_no_trace_can_be_deleted(office, customer):
+def test_a_user_without_other_rows_can_be_deleted(office, customer):
     office.post(page_of(customer, "delete"), {"post": "yes"})
 
     assert not User.objects.filter(pk=customer.pk).exists()
 
 
-def test_a_deactivation_of_many_writes_no_password_that_was_read_before(office, customer, monkeypatch):
+def test_a_bulk_deactivation_restores_no_old_password(office, customer, monkeypatch):
     read = []
     update_user = admin.update_user
 
@@ -394,7 +394,7 @@ def test_a_failed_login_is_kept_without_its_password(client, agent):
     assert "almost right" not in str(AccessAttempt.objects.values().get())
 
 
-def test_sessions_that_have_ended_are_deleted_at_night(client, office, agent, settings):
+def test_expired_admin_sessions_are_deleted(client, office, agent, settings):
     with time_machine.travel(timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE + 60)):
         Client().force_login(agent)
     assert Session.objects.count() == 2

@@ -1,4 +1,4 @@
-"""Passwords are tried within limits, and counted alike, wherever they are taken."""
+"""Rate limits and lockout of passwords, the same in the API and in the admin."""
 
 import re
 from collections import Counter
@@ -26,8 +26,8 @@ NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
-def tried(monkeypatch):
-    """The usernames whose password was tried."""
+def checked(monkeypatch):
+    """The usernames whose password was checked."""
     names = []
     authenticate = credentials.authenticate
 
@@ -48,7 +48,7 @@ def redis_down(settings):
     limiter.cache_clear()
 
 
-def enter(username, password="guess", address="127.0.0.1"):
+def log_in_to_admin(username, password="guess", address="127.0.0.1"):
     form = {"username": username, "password": password, "next": reverse("admin:index")}
     return Client().post(ADMIN_LOGIN, form, REMOTE_ADDR=address)
 
@@ -71,71 +71,73 @@ def shown(response):
     ("username", "password"),
     [("a" * 151, "guess"), ("a" * 256, "guess"), ("a" * 5_000, "guess"), ("ali\0ce", "guess"), ("alice", "gu\0ess")],
 )
-def test_the_admin_answers_a_pair_that_nobody_can_have_without_trying_it(tried, username, password):
-    response = enter(username, password)
+def test_the_admin_refuses_an_impossible_pair_without_checking_it(checked, username, password):
+    response = log_in_to_admin(username, password)
 
     assert response.status_code == 200
     assert response.context["form"].errors
-    assert tried == []
+    assert checked == []
     assert not AccessAttempt.objects.exists()
 
 
-def test_the_admin_answers_a_username_that_is_too_long_as_a_wrong_one(settings):
+def test_the_admin_answers_a_too_long_username_like_a_wrong_one(settings):
     settings.THROTTLE_ANON_RATE = "2/minute"
 
-    wrong, too_long, refused = enter("a" * 150), enter("a" * 256), enter("a" * 256)
+    wrong, too_long, refused = log_in_to_admin("a" * 150), log_in_to_admin("a" * 256), log_in_to_admin("a" * 256)
 
     assert wrong.context["form"].errors == too_long.context["form"].errors
     assert [answer.status_code for answer in (wrong, too_long, refused)] == [200, 200, 429]
 
 
-# By address
+# Limit by address
 
 
-def test_one_address_tries_so_many_names_in_the_admin_and_the_others_are_not_hashed(settings, tried):
+def test_past_the_limit_of_an_address_the_admin_hashes_nothing(settings, checked):
     settings.THROTTLE_ANON_RATE = "10/minute"
 
-    answers = [enter(f"user_{number}") for number in range(30)]
+    answers = [log_in_to_admin(f"user_{number}") for number in range(30)]
 
     assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 20
-    assert len(tried) == 10
+    assert len(checked) == 10
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
     assert "Too many login attempts." in answers[-1].content.decode()
-    assert enter("user_1", address="203.0.113.9").status_code == 200
+    assert log_in_to_admin("user_1", address="203.0.113.9").status_code == 200
 
 
-def test_the_admin_and_the_api_count_an_address_together(settings, tried):
+def test_the_admin_and_the_api_count_an_address_together(settings, checked):
     settings.THROTTLE_ANON_RATE = "10/minute"
 
-    answers = [enter(f"user_{number}").status_code for number in range(6)]
+    answers = [log_in_to_admin(f"user_{number}").status_code for number in range(6)]
     answers += [log_in(f"customer_{number}").status_code for number in range(6)]
 
     assert answers == [200] * 6 + [401] * 4 + [429] * 2
-    assert len(tried) == 10
+    assert len(checked) == 10
 
 
-def test_of_30_entries_at_once_the_limit_is_tried(settings, tried, transactional_db):
+def test_of_30_concurrent_logins_in_the_admin_the_limit_is_checked(settings, checked, transactional_db):
     settings.THROTTLE_ANON_RATE = "10/minute"
     together = Barrier(15)
 
-    def enter_twice(thread):
+    def log_in_twice(thread):
         together.wait(timeout=30)
         try:
-            return [enter(f"user_{thread}_{time}").status_code for time in range(2)]
+            return [log_in_to_admin(f"user_{thread}_{time}").status_code for time in range(2)]
         finally:
             connection.close()
 
     with ThreadPoolExecutor(15) as pool:
-        answers = Counter(status for two in pool.map(enter_twice, range(15)) for status in two)
+        answers = Counter(status for two in pool.map(log_in_twice, range(15)) for status in two)
 
     assert answers == {200: 10, 429: 20}
-    assert len(tried) == 10
+    assert len(checked) == 10
 
 
-# By username
+# Limit by username
 
 
-def test_of_100_logins_at_once_from_everywhere_the_limit_of_the_name_is_tried(settings, tried, transactional_db):
+def test_of_100_concurrent_logins_from_100_addresses_the_limit_of_the_username_is_checked(
+    settings, checked, transactional_db
+):
     settings.THROTTLE_LOGIN_RATE = "12/minute"
     UserFactory(username="alice")
     together = Barrier(20)
@@ -151,21 +153,21 @@ def test_of_100_logins_at_once_from_everywhere_the_limit_of_the_name_is_tried(se
         answers = Counter(status for five in pool.map(log_in_five_times, range(20)) for status in five)
 
     assert answers == {200: 12, 429: 88}
-    assert len(tried) == 12
+    assert len(checked) == 12
 
 
-@pytest.mark.parametrize("attempt", [enter, log_in])
-def test_a_name_is_tried_so_often_from_all_addresses_in_whatever_case(settings, tried, attempt):
+@pytest.mark.parametrize("attempt", [log_in_to_admin, log_in])
+def test_the_limit_of_a_username_holds_for_all_addresses_and_ignores_case(settings, checked, attempt):
     settings.THROTTLE_LOGIN_RATE = "3/minute"
 
     answers = [attempt(name, address=f"203.0.113.{n}") for n, name in enumerate(["Alice", "alice", "ALICE", "alice"])]
 
     assert answers[-1].status_code == 429
-    assert len(tried) == 3
+    assert len(checked) == 3
     assert attempt("bob").status_code in {200, 401}
 
 
-def test_an_address_that_is_locked_out_does_not_use_up_the_limit_of_the_name(settings, customer):
+def test_a_locked_address_does_not_use_up_the_limit_of_the_username(settings, customer):
     settings.THROTTLE_LOGIN_RATE = "10/minute"
 
     for _ in range(20):
@@ -175,20 +177,20 @@ def test_an_address_that_is_locked_out_does_not_use_up_the_limit_of_the_name(set
     assert log_in("alice", PASSWORD, "203.0.113.9").status_code == 200
 
 
-def test_many_failures_from_many_addresses_lock_a_name_for_all_of_them(settings, customer, agent, tried):
+def test_failures_from_many_addresses_lock_a_username_for_all_of_them(settings, customer, agent, checked):
     settings.LOGIN_FAILURE_LIMIT = 8
     for number in range(8):
         assert log_in("agatha", address=f"203.0.113.{number}").status_code == 401
 
-    refused = [log_in("agatha", PASSWORD, "198.51.100.1"), enter("agatha", PASSWORD, "198.51.100.1")]
+    refused = [log_in("agatha", PASSWORD, "198.51.100.1"), log_in_to_admin("agatha", PASSWORD, "198.51.100.1")]
 
     assert [answer.status_code for answer in refused] == [429, 429]
     assert [answer.headers["Retry-After"] for answer in refused] == ["900", "900"]
-    assert tried == ["agatha"] * 8
+    assert checked == ["agatha"] * 8
     assert log_in("alice", PASSWORD, "198.51.100.1").status_code == 200
 
 
-def test_a_login_forgets_the_failures_of_its_own_address_alone(settings, customer):
+def test_a_login_resets_the_failures_of_its_own_address_only(settings, customer):
     settings.LOGIN_FAILURE_LIMIT = 3
     for number in range(2):
         log_in("alice", address=f"203.0.113.{number}")
@@ -199,12 +201,12 @@ def test_a_login_forgets_the_failures_of_its_own_address_alone(settings, custome
     assert log_in("alice", PASSWORD, "198.51.100.1").status_code == 429
 
 
-# Who may not enter the admin
+# Customers in the admin
 
 
-def test_the_admin_answers_a_customer_with_the_right_password_as_one_with_a_wrong_one(settings, customer, stranger):
-    right = [enter("alice", PASSWORD) for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
-    wrong = [enter("bob", "guess") for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
+def test_the_admin_answers_a_customers_right_password_like_a_wrong_one(settings, customer, stranger):
+    right = [log_in_to_admin("alice", PASSWORD) for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
+    wrong = [log_in_to_admin("bob", "guess") for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
 
     assert [answer.status_code for answer in right] == [200] * (settings.AXES_FAILURE_LIMIT - 1) + [429] * 2
     assert [(answer.status_code, shown(answer)) for answer in right] == [
@@ -216,22 +218,22 @@ def test_the_admin_answers_a_customer_with_the_right_password_as_one_with_a_wron
     }
 
 
-def test_an_agent_enters_the_admin(agent):
-    response = enter("agatha", PASSWORD)
+def test_an_agent_logs_in_to_the_admin(agent):
+    response = log_in_to_admin("agatha", PASSWORD)
 
     assert (response.status_code, response.headers["Location"]) == (302, reverse("admin:index"))
 
 
-# Changing one's own password
+# Changes of one's own password
 
 
-def test_guesses_at_ones_own_password_lock_it_in_the_admin(client, agent, settings, tried):
+def test_wrong_current_passwords_lock_the_username(client, agent, settings, checked):
     client.force_login(agent)
 
     answers = [change_in_admin(client, "guess").status_code for _ in range(settings.AXES_FAILURE_LIMIT + 3)]
 
     assert answers == [200] * (settings.AXES_FAILURE_LIMIT - 1) + [429] * 4
-    assert len(tried) == settings.AXES_FAILURE_LIMIT
+    assert len(checked) == settings.AXES_FAILURE_LIMIT
     assert change_in_admin(client, PASSWORD).status_code == 429
     agent.refresh_from_db()
     assert check_password(PASSWORD, agent.password)
@@ -249,7 +251,7 @@ def test_a_password_changed_in_the_admin_ends_the_tokens_and_keeps_the_session(c
     assert client.get(reverse("admin:index")).status_code == 200
 
 
-def test_a_changed_password_counts_towards_the_limit_of_the_name(api, customer, settings, tried):
+def test_a_password_change_counts_towards_the_limit_of_the_username(api, customer, settings, checked):
     settings.THROTTLE_LOGIN_RATE = "2/minute"
     for number in range(2):
         log_in("alice", address=f"203.0.113.{number}")
@@ -257,18 +259,18 @@ def test_a_changed_password_counts_towards_the_limit_of_the_name(api, customer, 
     response = api(customer).post(API_CHANGE, {"current_password": PASSWORD, "new_password": NEW_PASSWORD})
 
     assert response.status_code == 429
-    assert len(tried) == 2
+    assert len(checked) == 2
 
 
 # Without Redis
 
 
-def test_without_redis_the_admin_tries_no_password(client, agent, redis_down, tried):
-    entered = enter("agatha", PASSWORD)
+def test_without_redis_the_admin_checks_no_password(client, agent, redis_down, checked):
+    entered = log_in_to_admin("agatha", PASSWORD)
     client.force_login(agent)
     changed = change_in_admin(client, PASSWORD)
 
     assert [answer.status_code for answer in (entered, changed)] == [503, 503]
     assert entered.headers["Retry-After"] == "2"
     assert "Login is temporarily unavailable." in entered.content.decode()
-    assert tried == []
+    assert checked == []

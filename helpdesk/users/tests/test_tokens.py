@@ -1,4 +1,4 @@
-"""Logging in, refreshing and logging out; when a token is dead."""
+"""Login, refresh and logout; expiry and revocation of tokens."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -35,7 +35,7 @@ def status_with(api, access):
     return client.get("/api/users/me/").status_code
 
 
-def test_a_right_pair_gets_an_access_and_a_refresh_token(api, customer):
+def test_login_returns_an_access_and_a_refresh_token(api, customer):
     response = login(api)
 
     assert response.status_code == 200
@@ -54,7 +54,7 @@ def test_access_lives_an_hour_and_refresh_seven_days(api, customer):
 
 
 @pytest.mark.parametrize(("username", "password"), [("alice", "wrong"), ("nobody", PASSWORD), ("Alice", PASSWORD)])
-def test_a_wrong_pair_is_401_and_does_not_say_which_half(api, customer, username, password):
+def test_wrong_credentials_are_401_and_do_not_say_which_half_is_wrong(api, customer, username, password):
     response = login(api, username, password)
 
     assert response.status_code == 401
@@ -66,7 +66,7 @@ def test_a_wrong_pair_is_401_and_does_not_say_which_half(api, customer, username
     "body",
     [{}, {"username": "alice"}, {"username": ["alice"], "password": {}}, {"username": "alice", "password": "x" * 129}],
 )
-def test_a_body_that_is_no_pair_is_400(api, customer, body):
+def test_a_bad_login_body_is_400(api, customer, body):
     assert api().post(LOGIN, body).status_code == 400
 
 
@@ -83,7 +83,7 @@ def test_a_bad_token_is_401_with_a_challenge(api, customer, authorization):
     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_refresh_token_opens_no_door_but_its_own(api, customer):
+def test_a_refresh_token_authenticates_no_request(api, customer):
     assert status_with(api, login(api).json()["refresh"]) == 401
 
 
@@ -91,7 +91,7 @@ def test_an_access_token_cannot_be_refreshed(api, customer):
     assert api().post(REFRESH, {"refresh": login(api).json()["access"]}).status_code == 401
 
 
-def test_a_refresh_token_is_good_for_one_new_pair(api, customer):
+def test_a_refresh_token_works_once(api, customer):
     tokens = login(api).json()
 
     first = api().post(REFRESH, {"refresh": tokens["refresh"]})
@@ -141,7 +141,7 @@ def test_a_refresh_token_used_twice_ends_its_session_and_no_other(api, customer)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_session_that_was_ended_by_a_refused_refresh_stays_ended(api):
+def test_a_refused_refresh_ends_the_session_durably(api):
     UserFactory(username="alice")
     first = login(api).json()
     second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
@@ -174,7 +174,7 @@ def test_a_logout_ends_the_access_tokens_of_its_session_at_once(api, customer):
     assert status_with(api, other["access"]) == 200
 
 
-def test_a_request_reads_its_user_and_session_by_one_query(api, customer):
+def test_authentication_takes_one_query(api, customer):
     token = AccessToken(login(api).json()["access"])
 
     with CaptureQueriesContext(connection) as queries:
@@ -184,7 +184,7 @@ def test_a_request_reads_its_user_and_session_by_one_query(api, customer):
     assert f"{token['sid']}.%" in query["sql"]
 
 
-def test_a_refresh_token_of_no_session_is_refused(api, customer):
+def test_a_refresh_token_without_a_session_is_refused(api, customer):
     foreign = str(RefreshToken.for_user(customer))
 
     assert [api().post(path, {"refresh": foreign}).status_code for path in (REFRESH, LOGOUT)] == [401, 401]
@@ -200,7 +200,7 @@ def test_no_refresh_token_is_stored(api, customer):
     assert (row.user, row.token, row.jti) == (customer, "", RefreshToken(second["refresh"])["jti"])
 
 
-def test_expired_tokens_are_dead(api, customer):
+def test_expired_tokens_are_refused(api, customer):
     tokens = login(api).json()
 
     with time_machine.travel(timezone.now() + timedelta(hours=1, seconds=1)):
@@ -210,7 +210,7 @@ def test_expired_tokens_are_dead(api, customer):
 
 
 @pytest.mark.parametrize(
-    "end",
+    "revoke",
     [
         lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
         lambda user: user.delete(),
@@ -218,10 +218,10 @@ def test_expired_tokens_are_dead(api, customer):
     ],
     ids=["deactivation", "deletion", "a password change"],
 )
-def test_tokens_die_with(api, customer, end):
+def test_tokens_are_revoked_by(api, customer, revoke):
     tokens = login(api).json()
 
-    end(customer)
+    revoke(customer)
 
     assert status_with(api, tokens["access"]) == 401
     assert api().post(REFRESH, {"refresh": tokens["refresh"]}).status_code == 401
@@ -233,7 +233,7 @@ def test_an_inactive_user_cannot_log_in(api, customer):
     assert login(api).status_code == 401
 
 
-def test_five_failures_lock_a_user_and_address_out_until_the_cool_off(api, customer, stranger):
+def test_five_failures_lock_a_username_for_an_address_until_the_cool_off(api, customer, stranger):
     for _ in range(5):
         assert login(api, password="wrong").status_code == 401
 
@@ -260,7 +260,7 @@ def test_failures_from_one_ipv6_network_count_together(api, customer):
     assert (same.status_code, other.status_code) == (429, 200)
 
 
-def test_a_locked_user_costs_no_hashing(api, customer, monkeypatch):
+def test_nothing_is_hashed_for_a_locked_username(api, customer, monkeypatch):
     for _ in range(5):
         login(api, password="wrong")
     monkeypatch.setattr(credentials, "authenticate", lambda *args, **kwargs: pytest.fail("a password was hashed"))
@@ -268,7 +268,7 @@ def test_a_locked_user_costs_no_hashing(api, customer, monkeypatch):
     assert login(api).status_code == 429
 
 
-def test_a_success_forgets_the_failures(api, customer):
+def test_a_login_resets_the_failures(api, customer):
     for _ in range(4):
         login(api, password="wrong")
     login(api)
@@ -310,7 +310,7 @@ def hashed(argon2, monkeypatch):
 
 @pytest.mark.usefixtures("argon2")
 @pytest.mark.parametrize(("chosen", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
-def test_a_password_is_right_however_its_letters_are_composed(api, customer, client, chosen, typed):
+def test_equivalent_unicode_passwords_are_equal(api, customer, client, chosen, typed):
     actions.change_password(customer, new_password=chosen)
     User.objects.update(role="agent")
 
@@ -318,7 +318,7 @@ def test_a_password_is_right_however_its_letters_are_composed(api, customer, cli
     assert client.post("/admin/login/", {"username": "alice", "password": typed}).status_code == 302
 
 
-def test_a_password_that_was_hashed_before_it_was_normalized_still_works(api, customer, argon2):
+def test_a_hash_of_a_password_that_was_not_normalized_still_works(api, customer, argon2):
     old = Argon2PasswordHasher.encode(OwaspArgon2PasswordHasher(), DECOMPOSED, OwaspArgon2PasswordHasher().salt())
     User.objects.update(password=old)
 
@@ -342,7 +342,7 @@ def test_a_common_password_is_refused_in_full_width_letters(api, customer):
     assert api(customer).post("/api/users/me/password/", body).status_code == 400
 
 
-def test_expired_tokens_are_forgotten_at_night(api, customer):
+def test_expired_sessions_are_deleted(api, customer):
     login(api)
     with time_machine.travel(timezone.now() + timedelta(days=3)):
         login(api)
@@ -354,7 +354,7 @@ def test_expired_tokens_are_forgotten_at_night(api, customer):
     assert OutstandingToken.objects.count() == 1
 
 
-def test_a_session_goes_on_through_refreshes_and_ends_with_a_logout(api, customer):
+def test_a_session_survives_refreshes_and_ends_with_a_logout(api, customer):
     first = login(api).json()
     other = AccessToken(login(api).json()["access"])
     second = api().post(REFRESH, {"refresh": first["refresh"]}).json()
@@ -370,15 +370,15 @@ def test_a_session_goes_on_through_refreshes_and_ends_with_a_logout(api, custome
     assert get_token_user(other) == customer
 
 
-def test_a_logout_and_a_new_password_are_told(api, customer):
+def test_a_logout_and_a_new_password_send_a_signal(api, customer):
     revoked = []
 
-    def hear(user_id, **kwargs):
+    def record(user_id, **kwargs):
         revoked.append(user_id)
 
-    tokens_revoked.connect(hear)
+    tokens_revoked.connect(record)
     api().post(LOGOUT, {"refresh": login(api).json()["refresh"]})
     actions.change_password(customer, new_password="another horse battery")
 
     assert revoked == [customer.pk] * 2
-    tokens_revoked.disconnect(hear)
+    tokens_revoked.disconnect(record)

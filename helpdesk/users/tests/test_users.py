@@ -1,4 +1,4 @@
-"""The profile, the password, and who sees whom."""
+"""Profiles, passwords, and the list of users."""
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -52,7 +52,7 @@ def test_users_change_their_name_and_language_at_once_and_their_address_later(ap
         ({"email": "a@example.org", "current_password": ""}, "blank"),
     ],
 )
-def test_another_address_is_refused_without_the_present_password(api, customer, body, code):
+def test_a_new_address_requires_the_current_password(api, customer, body, code):
     response = api(customer).patch(ME, body | {"name": "Mallory"})
 
     assert response.status_code == 400
@@ -61,12 +61,12 @@ def test_another_address_is_refused_without_the_present_password(api, customer, 
     assert not AddressChange.objects.exists()
 
 
-def test_what_is_no_other_address_needs_no_password(api, customer):
+def test_other_changes_need_no_password(api, customer):
     for body in ({"name": "Alice C."}, {"email": "alice@example.com"}):
         assert api(customer).patch(ME, body).status_code == 200
 
 
-def test_wrong_passwords_for_another_address_count_as_failed_logins(api, customer, settings):
+def test_wrong_passwords_for_a_new_address_count_as_failed_logins(api, customer, settings):
     body = NEW_ADDRESS | {"current_password": "wrong"}
 
     statuses = [api(customer).patch(ME, body).status_code for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
@@ -83,7 +83,7 @@ def test_a_profile_writes_the_changed_fields_alone_and_nothing_when_nothing_chan
     assert update == f"""UPDATE "users_user" SET "name" = 'Alice C.' WHERE "users_user"."id" = {customer.pk}"""
 
 
-def test_no_action_writes_a_password_by_the_way(customer):
+def test_update_user_refuses_to_write_a_password(customer):
     with pytest.raises(ValueError, match="password"):
         actions.update_user(customer.pk, changes={"password": customer.password}, by=customer)
 
@@ -98,7 +98,7 @@ def test_an_address_is_looked_up_by_its_unique_index(customer):
     assert User.objects.with_email("ALICE@example.com").get() == customer
 
 
-def test_nobody_else_sees_which_address_a_user_wants(api, agent, customer):
+def test_nobody_else_sees_the_pending_address(api, agent, customer):
     api(customer).patch(ME, NEW_ADDRESS)
 
     pages = [api(agent).get(path).text for path in ("/api/users/", f"/api/users/{customer.pk}/", ME)]
@@ -106,7 +106,7 @@ def test_nobody_else_sees_which_address_a_user_wants(api, agent, customer):
     assert not [page for page in pages if "a@example.org" in page]
 
 
-def test_a_profile_that_was_read_before_a_new_password_does_not_bring_the_old_one_back(api, customer):
+def test_a_stale_user_object_does_not_restore_an_old_password(api, customer):
     actions.change_password(User.objects.get(pk=customer.pk), new_password="another horse entirely")
 
     actions.update_profile(customer, changes={"name": "Alice C."})
@@ -163,7 +163,7 @@ def test_the_database_refuses_a_superuser_who_is_no_agent(customer):
         UserFactory(is_superuser=True, role=Role.CUSTOMER)
 
 
-def test_a_changed_password_answers_with_a_living_pair(api, customer):
+def test_a_password_change_returns_a_valid_pair(api, customer):
     client = api(customer)
     body = {"current_password": PASSWORD, "new_password": "another horse entirely"}
 
@@ -188,7 +188,7 @@ def test_a_changed_password_answers_with_a_living_pair(api, customer):
         ({"current_password": PASSWORD}, "new_password"),
     ],
 )
-def test_a_password_is_not_changed_to_a_weak_one_or_without_the_present_one(api, customer, body, field):
+def test_a_weak_new_password_or_a_wrong_current_one_is_400(api, customer, body, field):
     response = api(customer).post(f"{ME}password/", body)
 
     customer.refresh_from_db()
@@ -208,7 +208,7 @@ def test_a_password_is_not_changed_to_a_weak_one_or_without_the_present_one(api,
         ("?is_active=false", []),
     ],
 )
-def test_agents_find_people(api, agent, customer, stranger, query, expected):
+def test_agents_filter_and_search_users(api, agent, customer, stranger, query, expected):
     assert usernames(api(agent).get(f"/api/users/{query}")) == expected
 
 
@@ -220,7 +220,7 @@ def test_agents_find_people(api, agent, customer, stranger, query, expected):
         ("Łukasz Sørensen Đurić \u0131spanak Groß", ["lukasz", "SORENSEN", "duric", "ispanak", "gross", "Łu"]),
     ],
 )
-def test_agents_find_people_whatever_the_accents(api, agent, client, superuser, name, queries):
+def test_search_ignores_accents(api, agent, client, superuser, name, queries):
     UserFactory(username="found", name=name)
     client.force_login(superuser)
 
@@ -231,7 +231,7 @@ def test_agents_find_people_whatever_the_accents(api, agent, client, superuser, 
 
 
 @pytest.mark.parametrize("query", ["%", "_", "\\", "'"])
-def test_signs_of_patterns_are_searched_as_they_are(api, agent, customer, query):
+def test_wildcards_are_searched_literally(api, agent, customer, query):
     assert usernames(api(agent).get("/api/users/", {"search": query})) == []
 
 
@@ -249,12 +249,12 @@ def test_a_customer_sees_nobody_else(api, agent, customer, stranger):
     ("method", "path"),
     [("get", "/api/users/"), ("get", "/api/users/1/"), ("get", ME), ("patch", ME), ("post", f"{ME}password/")],
 )
-def test_without_a_token_there_are_no_users(api, method, path):
+def test_without_a_token_users_are_401(api, method, path):
     assert getattr(api(), method)(path).status_code == 401
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_users_are_made_and_changed_elsewhere(api, superuser, customer, method):
+def test_users_are_not_written_by_the_api(api, superuser, customer, method):
     path = "/api/users/" if method == "post" else f"/api/users/{customer.pk}/"
 
     assert getattr(api(superuser), method)(path, {"username": "x"}).status_code == 405
