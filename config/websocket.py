@@ -4,7 +4,7 @@ from typing import Any
 
 from django.urls import path, re_path
 
-from helpdesk.notifications.consumers import NotificationConsumer
+from helpdesk.notifications.live.consumer import NotificationConsumer
 
 
 async def not_found(scope: Any, receive: Any, send: Any) -> None:

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from helpdesk.core.after_commit import after_commit
 from helpdesk.core.json import dumps
-from helpdesk.notifications.frames import frame_of
+from helpdesk.notifications.live.frames import frame_of
+from helpdesk.notifications.live.publisher import Told, pusher
+from helpdesk.notifications.live.streams import head_of_text
 from helpdesk.notifications.models import Frame, Notification
-from helpdesk.notifications.push import Told, pusher
-from helpdesk.notifications.streams import head_of_text
 from helpdesk.tickets.audience import occasions_in
 from helpdesk.tickets.models import Comment, Medium, TicketEvent
 from helpdesk.users.models import User

@@ -6,7 +6,7 @@ from django.dispatch import receiver
 
 from helpdesk.core.after_commit import after_commit
 from helpdesk.notifications.actions import fill_inboxes
-from helpdesk.notifications.push import Changed, pusher
+from helpdesk.notifications.live.publisher import Changed, pusher
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.tickets.signals import ticket_events_announced
 from helpdesk.users.models import User

@@ -6,7 +6,7 @@ import orjson
 from rest_framework import serializers
 
 from helpdesk.core.fields import IdField
-from helpdesk.notifications.frames import withdrawn
+from helpdesk.notifications.live.frames import withdrawn
 from helpdesk.notifications.models import Notification
 
 FRAME_TYPES = ["ticket_created", "status_changed", "comment_added", "withdrawn"]

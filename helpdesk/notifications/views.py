@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from helpdesk.core.pagination import NumberedPages
-from helpdesk.notifications import asyncapi
 from helpdesk.notifications.actions import mark_read, mark_read_up_to
 from helpdesk.notifications.filters import NotificationFilter
+from helpdesk.notifications.live import asyncapi
 from helpdesk.notifications.models import Notification, NotificationQuerySet
 from helpdesk.notifications.serializers import (
     NotificationSerializer,

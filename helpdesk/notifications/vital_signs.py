@@ -1,7 +1,7 @@
 """How many connections there are, and whether the processes that hold them receive what is published."""
 
 from helpdesk.core.vital_signs import Service, vital_sign
-from helpdesk.notifications.open_sockets import longest_silence_seconds, total
+from helpdesk.notifications.live.open_sockets import longest_silence_seconds, total
 
 
 @vital_sign(Service.REDIS)

@@ -22,7 +22,7 @@ from helpdesk.core.redis import RedisError
 from helpdesk.emails.models import EmailState
 from helpdesk.emails.tasks import send_due_emails
 from helpdesk.emails.tests.factories import EmailFactory, StatusEventFactory
-from helpdesk.notifications import open_sockets
+from helpdesk.notifications.live import open_sockets
 from helpdesk.tickets.announcer import LEADER_LOCK
 
 HEALTH = "/api/health/"

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from compose.embedded.options import ROOT
-from helpdesk.notifications.asyncapi import FROM_SERVER
+from helpdesk.notifications.live.asyncapi import FROM_SERVER
 from helpdesk.tickets.actions import notify_announcer
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.users.actions import issue_tokens

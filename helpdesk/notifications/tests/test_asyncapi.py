@@ -3,7 +3,7 @@
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from helpdesk.notifications import asyncapi
+from helpdesk.notifications.live import asyncapi
 
 
 def resolved(document, reference):

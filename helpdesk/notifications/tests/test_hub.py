@@ -9,11 +9,11 @@ import pytest
 from autobahn.exception import Disconnected
 from channels.layers import get_channel_layer
 
-from helpdesk.notifications import hub as hub_module
-from helpdesk.notifications import open_sockets, wire
-from helpdesk.notifications.hub import Hub
-from helpdesk.notifications.protocol import CloseCode
-from helpdesk.notifications.push import GROUP, Told, message_of
+from helpdesk.notifications.live import daphne, open_sockets
+from helpdesk.notifications.live import hub as hub_module
+from helpdesk.notifications.live.hub import Hub
+from helpdesk.notifications.live.protocol import CloseCode
+from helpdesk.notifications.live.publisher import GROUP, Told, message_of
 
 SECONDS = 15
 USER = 1
@@ -167,7 +167,7 @@ def test_a_hub_that_receives_nothing_reports_its_silence(settings):
 
 
 class Protocol:
-    """What `wire` uses of Daphne's protocol, which is the edge of the network here."""
+    """What `daphne` uses of Daphne's protocol, which is the edge of the network here."""
 
     STATE_CLOSED, STATE_CONNECTING, STATE_CLOSING, STATE_OPEN = range(4)
     state = STATE_OPEN
@@ -198,7 +198,7 @@ def send_to(protocol):
 
 
 def limited(protocol):
-    wire.limit(send_to(protocol), frame_bytes=10, queued_frames=3, unsent=100, on_pong=lambda: None)
+    daphne.limit(send_to(protocol), frame_bytes=10, queued_frames=3, unsent=100, on_pong=lambda: None)
     return protocol
 
 
@@ -228,7 +228,7 @@ def test_a_connection_that_its_client_has_closed_is_aborted_when_it_does_not_rea
     protocol.state = state
 
     async def close():
-        await wire.close(send_to(protocol), CloseCode.RESTART)
+        await daphne.close(send_to(protocol), CloseCode.RESTART)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 

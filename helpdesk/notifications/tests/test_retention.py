@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from helpdesk.core.json import dumps
 from helpdesk.notifications import retention
-from helpdesk.notifications.frames import frame_of
+from helpdesk.notifications.live.frames import frame_of
+from helpdesk.notifications.live.streams import position_of
 from helpdesk.notifications.models import Frame, Notification, Stream
-from helpdesk.notifications.streams import position_of
 from helpdesk.notifications.tasks import delete_old_notifications
 from helpdesk.tickets.models import EventKind, EventSource, TicketEvent
 

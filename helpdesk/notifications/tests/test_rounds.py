@@ -3,8 +3,8 @@
 import pytest
 from rest_framework_simplejwt.tokens import RefreshToken
 
+from helpdesk.notifications.live.rounds import Standing, restless
 from helpdesk.notifications.models import Stream
-from helpdesk.notifications.rounds import Standing, restless
 from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, rotate_refresh_token
 from helpdesk.users.models import User
 from helpdesk.users.tokens import SESSION_CLAIM, read_access_token

@@ -12,7 +12,7 @@ import pytest
 
 from compose.embedded.node import find_node
 from compose.embedded.options import ROOT
-from helpdesk.notifications.protocol import SOCKETS_PER_USER, CloseCode
+from helpdesk.notifications.live.protocol import SOCKETS_PER_USER, CloseCode
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from compose.embedded.valkey import program
-from helpdesk.notifications import open_sockets
+from helpdesk.notifications.live import open_sockets
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from helpdesk.notifications import protocol
+from helpdesk.notifications.live import protocol
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin

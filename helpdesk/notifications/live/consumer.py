@@ -13,9 +13,10 @@ from channels.exceptions import StopConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from helpdesk.notifications import wire
-from helpdesk.notifications.origins import is_allowed_origin
-from helpdesk.notifications.protocol import (
+from helpdesk.notifications.live import daphne
+from helpdesk.notifications.live.connection import MOST_UNSENT_BYTES, Socket
+from helpdesk.notifications.live.origins import is_allowed_origin
+from helpdesk.notifications.live.protocol import (
     FRAME_BYTES,
     FRAMES_PER_MINUTE,
     SUBPROTOCOL,
@@ -23,7 +24,6 @@ from helpdesk.notifications.protocol import (
     Closing,
     control_frame,
 )
-from helpdesk.notifications.sockets import MOST_UNSENT_BYTES, Socket
 from helpdesk.users.tokens import TokenRejected, read_access_token
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class NotificationConsumer(AsyncConsumer):
 
     async def websocket_connect(self, message: Any) -> None:
         self.speaks_v2 = SUBPROTOCOL in self.scope["subprotocols"]
-        wire.limit(
+        daphne.limit(
             self.base_send,
             frame_bytes=FRAME_BYTES,
             queued_frames=FRAMES_PER_MINUTE,
@@ -190,9 +190,9 @@ class NotificationConsumer(AsyncConsumer):
             await work
         except Closing as closing:
             await self.close(closing.code)
-        except wire.Disconnected:
+        except daphne.Disconnected:
             self.leave()
-            wire.abort_later(self.base_send)
+            daphne.abort_later(self.base_send)
         except DatabaseError as error:
             logger.warning("PostgreSQL does not answer: a socket is closed (%s)", str(error).strip())
             await self.close(CloseCode.RESTART)
@@ -207,7 +207,7 @@ class NotificationConsumer(AsyncConsumer):
         if not self.is_closed:
             self.leave()
             await self.accept()
-            await wire.close(self.base_send, code)
+            await daphne.close(self.base_send, code)
 
     def leave(self) -> None:
         self.is_closed = True

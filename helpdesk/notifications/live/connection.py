@@ -12,9 +12,9 @@ from django.db import Error as DatabaseError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
-from helpdesk.notifications import wire
-from helpdesk.notifications.hub import hub
-from helpdesk.notifications.protocol import (
+from helpdesk.notifications.live import daphne
+from helpdesk.notifications.live.hub import hub
+from helpdesk.notifications.live.protocol import (
     MISSED_HEARTBEATS,
     MOST_REPLAYED,
     CloseCode,
@@ -22,9 +22,9 @@ from helpdesk.notifications.protocol import (
     control_frame,
     hello,
 )
-from helpdesk.notifications.readers import in_reader
-from helpdesk.notifications.rounds import Standing
-from helpdesk.notifications.streams import PAGE_SIZE, Position, Told, numbered, page_after, position_of
+from helpdesk.notifications.live.readers import in_reader
+from helpdesk.notifications.live.rounds import Standing
+from helpdesk.notifications.live.streams import PAGE_SIZE, Position, Told, numbered, page_after, position_of
 from helpdesk.users.models import User
 from helpdesk.users.tokens import SESSION_CLAIM, TokenRejected, get_token_user
 
@@ -42,7 +42,7 @@ class Socket:
 
     def __init__(
         self,
-        send: wire.Send,
+        send: daphne.Send,
         token: Token,
         *,
         guard: Callable[[Awaitable[None]], Coroutine[Any, Any, None]],
@@ -101,7 +101,7 @@ class Socket:
         if seq <= self.last or self.is_closed:
             return
         is_busy = self.has_rung or self.lock.locked()
-        if is_busy or seq != self.last + 1 or wire.unsent_bytes(self.send) > MOST_UNSENT_BYTES:
+        if is_busy or seq != self.last + 1 or daphne.unsent_bytes(self.send) > MOST_UNSENT_BYTES:
             self.ring()
             return
         self.last = seq
@@ -170,7 +170,7 @@ class Socket:
 
     def beat(self, *, is_restless: bool) -> None:
         """Look again if something is not as it was, and ping a client that answers."""
-        if wire.is_closing(self.send):
+        if daphne.is_closing(self.send):
             self.drop()
         elif is_restless or self.speaks_v2:
             self.start(self.look_and_ping(is_restless=is_restless))
@@ -209,7 +209,7 @@ class Socket:
     def drop(self) -> None:
         """Leave a connection to which nothing can be sent, and end it."""
         self.leave()
-        wire.abort_later(self.send)
+        daphne.abort_later(self.send)
 
     def leave(self) -> None:
         """Hear and send nothing any more."""
@@ -231,7 +231,7 @@ class Socket:
 
     @property
     def is_slow(self) -> bool:
-        return wire.unsent_bytes(self.send) > MOST_UNSENT_BYTES
+        return daphne.unsent_bytes(self.send) > MOST_UNSENT_BYTES
 
     @property
     def time_left(self) -> timedelta:

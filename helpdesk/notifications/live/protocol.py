@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from helpdesk.core.json import dumps
-from helpdesk.notifications.frames import PROTOCOL_VERSION
+from helpdesk.notifications.live.frames import PROTOCOL_VERSION
 
 SUBPROTOCOL = f"helpdesk.v{PROTOCOL_VERSION}"
 

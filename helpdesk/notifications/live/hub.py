@@ -21,11 +21,11 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from helpdesk.core.redis import RedisError
-from helpdesk.notifications import open_sockets, wire
-from helpdesk.notifications.protocol import SOCKETS_PER_USER
-from helpdesk.notifications.push import GROUP
-from helpdesk.notifications.readers import in_reader
-from helpdesk.notifications.rounds import Standing, restless
+from helpdesk.notifications.live import daphne, open_sockets
+from helpdesk.notifications.live.protocol import SOCKETS_PER_USER
+from helpdesk.notifications.live.publisher import GROUP
+from helpdesk.notifications.live.readers import in_reader
+from helpdesk.notifications.live.rounds import Standing, restless
 
 logger = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ async def send_alone(socket: Listener, seq: int, head: str) -> None:
     """Send to one connection; whatever fails there costs no other connection anything."""
     try:
         await socket.hear(seq, head)
-    except wire.Disconnected:
+    except daphne.Disconnected:
         socket.drop()
     except Exception:
         logger.exception("A connection failed and is dropped")

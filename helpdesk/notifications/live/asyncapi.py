@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from helpdesk.notifications.frames import PROTOCOL_VERSION
+from helpdesk.notifications.live.frames import PROTOCOL_VERSION
 from helpdesk.tickets.models import PRIORITY_NAMES, Status
 
 Schema = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 from autobahn.exception import Disconnected
 from django.conf import settings
 
-from helpdesk.notifications.protocol import CloseCode
+from helpdesk.notifications.live.protocol import CloseCode
 
 __all__ = ["Disconnected", "Send", "abort_later", "close", "is_closing", "limit", "unsent_bytes"]
 

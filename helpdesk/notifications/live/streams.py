@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from helpdesk.core.json import dumps
-from helpdesk.notifications.frames import withdrawn
+from helpdesk.notifications.live.frames import withdrawn
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.users.models import User
 
