@@ -38,9 +38,6 @@ CHECKS = {
 HTTP_CHECK = re.compile(r"(?:(?:localhost|127\.0\.0\.1):|/healthcheck )(\d+)\s?(/\w*)")
 FLOWER_PATHS = [handler[0] for handler in flower_handlers if isinstance(handler, tuple)]
 PRODUCTION_STARTS = ROOT / "compose" / "production" / "django"
-MAINTENANCE = [path for path in (ROOT / "compose/production/postgres/maintenance").rglob("*") if path.is_file()]
-DEFAULT = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
-DOCUMENTED = re.compile(r"^\| `([A-Z0-9_]+)` \| `([^`]*)`", re.MULTILINE)
 
 
 def stage_of(service):
@@ -294,16 +291,6 @@ def test_redis_evicts_what_is_not_in_use_and_keeps_nothing_on_disk_in_both_stack
         "--save": "",
     }
     assert not any("volumes" in stack["services"]["redis"] for stack in STACKS.values())
-
-
-def test_the_variables_of_the_compose_files_and_the_scripts_are_documented_with_their_defaults():
-    sources = [*COMPOSE_FILES, *(ROOT / "compose").glob("production/**/start"), *MAINTENANCE]
-    used = {match for path in sources for match in DEFAULT.findall(path.read_text()) if match[1]}
-    documents = [ROOT / "README.md", ROOT / "docs" / "deployment.md"]
-
-    documented = {match for path in documents for match in DOCUMENTED.findall(path.read_text())}
-
-    assert used - documented == set()
 
 
 def test_the_proxy_looks_for_the_addresses_on_which_the_servers_listen():
