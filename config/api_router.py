@@ -7,7 +7,8 @@ from rest_framework.routers import APIRootView, SimpleRouter
 
 from config.health import health
 from helpdesk.notifications.views import AsyncAPIView, NotificationViewSet
-from helpdesk.tickets.views import CommentViewSet, PreferencesView, TicketViewSet
+from helpdesk.subscriptions.views import PreferencesView
+from helpdesk.tickets.views import CommentViewSet, TicketViewSet
 from helpdesk.users.views import (
     EmailVerificationView,
     LogoutView,

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "axes",
     "helpdesk.users",
     "helpdesk.tickets",
+    "helpdesk.subscriptions",
     # Before emails, whose receivers also wait for the broker.
     "helpdesk.notifications",
     "helpdesk.emails",

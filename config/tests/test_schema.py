@@ -189,7 +189,7 @@ def test_what_is_refused_when_it_is_unknown_is_not_in_the_schema(schema):
 
     exact = {name for name, component in components.items() if component.get("additionalProperties") is False}
 
-    assert exact == {"MediaChangesRequest", "PatchedPreferenceChangesRequest"}
+    assert exact == {"ChannelChangesRequest", "PatchedPreferenceChangesRequest"}
 
 
 @pytest.mark.django_db

@@ -10,10 +10,10 @@ from faults.world import WORKER_PROCESSES
 from .conftest import ROUNDS, check
 
 # What a worker reads between its claim and the SMTP server.
-HOLD_UP = "LOCK TABLE tickets_mute IN ACCESS EXCLUSIVE MODE"
+HOLD_UP = "LOCK TABLE subscriptions_notificationpreference IN ACCESS EXCLUSIVE MODE"
 HELD_UP = """
     SELECT FROM pg_stat_activity, emails_email
-    WHERE wait_event_type = 'Lock' AND query LIKE '%%tickets_mute%%' AND query NOT LIKE 'LOCK%%'
+    WHERE wait_event_type = 'Lock' AND query LIKE '%%subscriptions_notificationpreference%%' AND query NOT LIKE 'LOCK%%'
         AND pg_stat_activity.state = 'active' AND emails_email.id = %s AND lease_until > now()
 """
 WAITING_EMAIL = "SELECT id, uuid::text FROM emails_email WHERE state = 'pending' ORDER BY id LIMIT 1"

@@ -18,8 +18,8 @@ from helpdesk.core.cleanup import delete_in_ranges
 from helpdesk.core.metrics import Count
 from helpdesk.emails.messages import get_account_subject, get_ticket_subject
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
-from helpdesk.tickets.audience import occasions_in
-from helpdesk.tickets.models import Medium, TicketEvent
+from helpdesk.subscriptions.models import Channel
+from helpdesk.subscriptions.recipients import Announcement
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ CLAIM = """
 """
 
 
-def enqueue_ticket_emails(events: Sequence[TicketEvent]) -> list[int]:
-    """Insert one row for each event and each of its recipients by e-mail, with 4 queries; return the ids of the rows."""
+def enqueue_ticket_emails(announcements: Sequence[Announcement]) -> list[int]:
+    """Insert one row for each event and each of its recipients by e-mail, with one query; return the ids of the rows."""
     rows = [
         (event.pk, event.request_id, event.kind, subject, user_id)
-        for event, _ticket, audience in occasions_in(events, medium=Medium.EMAIL)
+        for event, _ticket, recipients in announcements
         for subject in [get_ticket_subject(event)]
-        for user_id in audience
+        for user_id in recipients[Channel.EMAIL]
     ]
     if not rows:
         return []

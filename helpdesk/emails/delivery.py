@@ -15,8 +15,8 @@ from helpdesk.emails import actions
 from helpdesk.emails.messages import build_message
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.emails.timeout import monotonic, timeout
-from helpdesk.tickets.audience import wants
-from helpdesk.tickets.models import Medium, Ticket, TicketEvent
+from helpdesk.subscriptions.models import Channel
+from helpdesk.tickets.models import Ticket, TicketEvent
 from helpdesk.users.models import AddressChange, User
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,8 @@ def get_ticket_cancellation_reason(email: Email, recipient: User | None, event: 
         return "It has no recipient."
     if not Ticket.objects.visible_to(recipient).filter(pk=event.ticket_id).exists():
         return "The recipient may not see the ticket any more, or it was deleted."
-    if not wants(recipient, kind=email.kind, medium=Medium.EMAIL):
+    disabled = recipient.notification_preferences.disabled()
+    if disabled.filter(kind=email.kind, channel=Channel.EMAIL).exists():
         return "The recipient has unsubscribed."
     return ""
 

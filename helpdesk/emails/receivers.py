@@ -8,15 +8,15 @@ from helpdesk.core.after_commit import after_commit
 from helpdesk.emails.actions import enqueue_account_email, enqueue_ticket_emails
 from helpdesk.emails.models import EmailKind
 from helpdesk.emails.tasks import delivery_queue
-from helpdesk.tickets.models import TicketEvent
-from helpdesk.tickets.signals import ticket_events_announced
+from helpdesk.subscriptions.recipients import Announcement
+from helpdesk.subscriptions.signals import ticket_events_announced
 from helpdesk.users.models import AddressChange, Registration
 from helpdesk.users.signals import address_change_requested, password_reset_requested, registration_requested
 
 
 @receiver(ticket_events_announced)
-def enqueue_for_events(*, events: list[TicketEvent], **kwargs: Any) -> None:
-    if email_ids := enqueue_ticket_emails(events):
+def enqueue_for_events(*, announcements: list[Announcement], **kwargs: Any) -> None:
+    if email_ids := enqueue_ticket_emails(announcements):
         after_commit(delivery_queue.give, email_ids)
 
 

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods
 
 from helpdesk.emails.links import read_unsubscribe_token
 from helpdesk.emails.models import EmailKind
-from helpdesk.tickets.models import ANNOUNCED_KINDS, Medium
-from helpdesk.tickets.preferences import mute
+from helpdesk.subscriptions.actions import set_preferences
+from helpdesk.subscriptions.models import NOTIFIED_KINDS, Channel
 from helpdesk.users.models import User
 
 
@@ -22,10 +22,10 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Ask for confirmation on GET, because programs follow links; unsubscribe on POST."""
     user_id, kind = read_unsubscribe_token(token) or (None, None)
     user = User.objects.filter(pk=user_id).first()
-    if user is None or kind not in ANNOUNCED_KINDS:
+    if user is None or kind not in NOTIFIED_KINDS:
         raise Http404
     if request.method == "POST":
-        mute(user, kind=kind, medium=Medium.EMAIL)
+        set_preferences(user, changes={kind: {Channel.EMAIL: False}})
     with translation.override(user.language):
         context = {"kind": EmailKind(kind).label, "is_done": request.method == "POST"}
         return render(request, "emails/unsubscribe.html", context)

@@ -12,8 +12,9 @@ from helpdesk.notifications.live.frames import frame_of
 from helpdesk.notifications.live.publisher import Told, pusher
 from helpdesk.notifications.live.streams import head_of_text
 from helpdesk.notifications.models import Frame, Notification
-from helpdesk.tickets.audience import occasions_in
-from helpdesk.tickets.models import Comment, Medium, TicketEvent
+from helpdesk.subscriptions.models import Channel
+from helpdesk.subscriptions.recipients import Announcement
+from helpdesk.tickets.models import Comment
 from helpdesk.users.models import User
 
 TAKE_NUMBERS = """
@@ -30,21 +31,21 @@ TELL = """
 """
 
 
-def fill_inboxes(events: Sequence[TicketEvent]) -> None:
-    """Add events to the streams of everybody who is told of them live, and push them to their sockets after the commit.
+def fill_inboxes(announcements: Sequence[Announcement]) -> None:
+    """Add events to the streams of their recipients, and push them to their sockets after the commit.
 
-    Only the announcer may, in the order in which the events are to be told.
+    Only the announcer may call it, with events in their order.
     """
-    occasions = occasions_in(events, medium=Medium.LIVE)
-    if not occasions:
+    live = [announcement for announcement in announcements if announcement.recipients[Channel.LIVE]]
+    if not live:
         return
-    comment_ids = [event.comment_id for event, *_ in occasions if event.comment_id]
+    comment_ids = [event.comment_id for event, *_ in live if event.comment_id]
     comments = Comment.objects.select_related("author").in_bulk(comment_ids)
     frames = Frame.objects.bulk_create(
         Frame(event=event, text=dumps(frame_of(event, ticket, comments.get(event.comment_id or 0))).decode())
-        for event, ticket, _audience in occasions
+        for event, ticket, _recipients in live
     )
-    places = number([occasion.audience for occasion in occasions])
+    places = number([announcement.recipients[Channel.LIVE] for announcement in live])
     tell([(frame.pk, *place) for frame, own in zip(frames, places, strict=True) for place in own])
     for frame, own in zip(frames, places, strict=True):
         after_commit(pusher.give, Told(head_of_text(frame.text), own))

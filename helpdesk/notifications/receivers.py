@@ -7,15 +7,15 @@ from django.dispatch import receiver
 from helpdesk.core.after_commit import after_commit
 from helpdesk.notifications.actions import fill_inboxes
 from helpdesk.notifications.live.publisher import Changed, pusher
-from helpdesk.tickets.models import TicketEvent
-from helpdesk.tickets.signals import ticket_events_announced
+from helpdesk.subscriptions.recipients import Announcement
+from helpdesk.subscriptions.signals import ticket_events_announced
 from helpdesk.users.models import User
 from helpdesk.users.signals import tokens_revoked, user_changed
 
 
 @receiver(ticket_events_announced)
-def tell_audience(*, events: list[TicketEvent], **kwargs: Any) -> None:
-    fill_inboxes(events)
+def fill_inboxes_of_recipients(*, announcements: list[Announcement], **kwargs: Any) -> None:
+    fill_inboxes(announcements)
 
 
 @receiver(user_changed)

@@ -27,15 +27,12 @@ from helpdesk.tickets.filters import TicketFilter
 from helpdesk.tickets.forms import CommentForm, TicketForm
 from helpdesk.tickets.models import Comment, EventKind, EventSource, Priority, Status, Ticket, TicketEvent
 from helpdesk.tickets.search import TICKET_NUMBER
-from helpdesk.users.admin import AgentModelAdmin, AgentPermissionsMixin, UserAdmin, get_agent
+from helpdesk.users.admin import AgentModelAdmin, AgentPermissionsMixin, get_agent
 from helpdesk.users.models import User
 
 ROWS_SHOWN = 100
 LINK_LENGTH = 50
 EXCERPT_LENGTH = 80
-
-# It comes back below with what users knows nothing of.
-admin.site.unregister(User)
 
 
 def origin_of(request: HttpRequest) -> Origin:
@@ -365,13 +362,3 @@ class TicketEventAdmin(SearchedLikeTheApi, ReadOnlyAdmin, AgentModelAdmin):
     @admin.display(description=_("actor"))
     def done_by(self, event: TicketEvent) -> str:
         return str(event.actor)
-
-
-@admin.register(User)
-class UserWithMutesAdmin(UserAdmin):
-    readonly_fields = [*UserAdmin.readonly_fields, "muted"]
-    fieldsets = [*UserAdmin.fieldsets, (_("Notifications"), {"fields": ["muted"]})]
-
-    @admin.display(description=_("not wanted"))
-    def muted(self, user: Any) -> str:
-        return ", ".join(f"{mute.get_medium_display()}: {mute.get_kind_display()}" for mute in user.mutes.all())

@@ -20,7 +20,7 @@ from helpdesk.core.redis import RedisError
 from helpdesk.core.versioned_cache import invalidate
 from helpdesk.tickets.list_cache import USERS, scopes_with_tickets_of
 from helpdesk.tickets.models import BELL, Ticket, TicketEvent, TicketEventQuerySet
-from helpdesk.tickets.signals import ticket_events_announced
+from helpdesk.tickets.signals import ticket_events_committed
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def announce_together(events: list[TicketEvent]) -> bool:
     """Let the receivers write their rows and note that they did, in one transaction; False when one of them failed."""
     try:
         with transaction.atomic():
-            ticket_events_announced.send(TicketEvent, events=events)
+            ticket_events_committed.send(TicketEvent, events=events)
             TicketEvent.objects.filter(pk__in=[event.pk for event in events]).update(announced_at=timezone.now())
     except (OperationalError, InterfaceError):
         raise

@@ -48,17 +48,6 @@ class EventKind(models.TextChoices):
     TICKET_DELETED = "ticket_deleted", _("Ticket deleted")
 
 
-# The kinds that people are told of.
-ANNOUNCED_KINDS = (EventKind.TICKET_CREATED, EventKind.STATUS_CHANGED, EventKind.COMMENT_ADDED)
-
-
-class Medium(models.TextChoices):
-    """A way in which people are told of events."""
-
-    EMAIL = "email", _("E-mail")
-    LIVE = "live", _("Live")
-
-
 class EventSource(models.TextChoices):
     API = "api", _("API")
     ADMIN = "admin", _("Admin")
@@ -241,25 +230,6 @@ class TicketEvent(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.ticket_id} {self.kind}"
-
-
-class Mute(models.Model):
-    """A kind of event that a user does not want to be told of by a medium."""
-
-    user = models.ForeignKey(User, models.CASCADE, related_name="mutes", db_index=False)
-    kind = models.CharField(max_length=30, choices=[(kind.value, kind.label) for kind in ANNOUNCED_KINDS])
-    medium = models.CharField(max_length=10, choices=Medium)
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(fields=["user", "kind", "medium"], name="tickets_mute_unique"),
-            models.CheckConstraint(condition=models.Q(kind__in=ANNOUNCED_KINDS), name="tickets_mute_kind_announced"),
-            models.CheckConstraint(condition=models.Q(medium__in=Medium.values), name="tickets_mute_medium_known"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user_id}: {self.kind} ({self.medium})"
 
 
 class SearchDocument(models.Model):

@@ -1,4 +1,4 @@
-"""What the schema shows as examples of tickets, comments, their history, and preferences."""
+"""What the schema shows as examples of tickets, comments and events."""
 
 from typing import Any
 
@@ -9,8 +9,6 @@ from helpdesk.tickets.serializers import (
     CommentSerializer,
     NewCommentSerializer,
     NewTicketSerializer,
-    PreferenceChangesSerializer,
-    PreferencesSerializer,
     TicketChangesSerializer,
     TicketDetailSerializer,
     TicketEventSerializer,
@@ -70,17 +68,6 @@ EXAMPLES: dict[type[BaseSerializer[Any]], dict[str, dict[str, Any]]] = {
     NewCommentSerializer: {"New comment": {"ticket": 1, "content": COMMENT["content"]}},
     CommentSerializer: {"Comment": COMMENT},
     TicketEventSerializer: {"Changed status": STATUS_CHANGED},
-    PreferencesSerializer: {
-        "Preferences": {
-            "ticket_created": {"email": False, "live": True},
-            "status_changed": {"email": True, "live": True},
-            "comment_added": {"email": True, "live": True},
-        }
-    },
-    PreferenceChangesSerializer: {
-        "No e-mails of new tickets": {"ticket_created": {"email": False}},
-        "Nothing of comments": {"comment_added": {"email": False, "live": False}},
-    },
 }
 
 for serializer, values in EXAMPLES.items():

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from helpdesk.core.fields import ExactSerializer, IdField, OneLineField, TextField, TruthField
+from helpdesk.core.fields import IdField, OneLineField, TextField
 from helpdesk.tickets.models import (
     COMMENT_LENGTH,
     DESCRIPTION_LENGTH,
@@ -229,27 +229,3 @@ class TicketEventSerializer(serializers.ModelSerializer[TicketEvent]):
         model = TicketEvent
         fields = ["id", "kind", "actor", "source", "old", "new", "comment", "created_at"]
         read_only_fields = fields
-
-
-class MediaSerializer(serializers.Serializer[Any]):
-    email = serializers.BooleanField(help_text="Tell me by e-mail.")
-    live = serializers.BooleanField(help_text="Tell me in my notifications and on the websocket.")
-
-
-class PreferencesSerializer(serializers.Serializer[Any]):
-    """Which kinds of events a user wants to be told of, and by which medium."""
-
-    ticket_created = MediaSerializer(help_text="Agents: a new ticket.")
-    status_changed = MediaSerializer(help_text="The status of a ticket of mine has changed.")
-    comment_added = MediaSerializer(help_text="Somebody has commented on a ticket of mine, or assigned to me.")
-
-
-class MediaChangesSerializer(ExactSerializer):
-    email = TruthField(required=False)
-    live = TruthField(required=False)
-
-
-class PreferenceChangesSerializer(ExactSerializer):
-    ticket_created = MediaChangesSerializer(required=False)
-    status_changed = MediaChangesSerializer(required=False)
-    comment_added = MediaChangesSerializer(required=False)

@@ -1,4 +1,4 @@
-"""The doors to tickets, their comments and their history, and to what one wants to be told of."""
+"""Tickets, their comments and their events."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,7 +13,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,9 +26,8 @@ from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
 from helpdesk.tickets.list_cache import cache_key, get_or_compute_count, get_or_compute_page
-from helpdesk.tickets.models import Comment, EventSource, Mute, Ticket, TicketEvent
+from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketEvent
 from helpdesk.tickets.permissions import OnlyAgentsChangeTickets
-from helpdesk.tickets.preferences import preferences_of, set_preferences
 from helpdesk.tickets.serializers import (
     COMMENT_COLUMNS,
     COMMENTS_SHOWN,
@@ -39,8 +37,6 @@ from helpdesk.tickets.serializers import (
     CommentSerializer,
     NewCommentSerializer,
     NewTicketSerializer,
-    PreferenceChangesSerializer,
-    PreferencesSerializer,
     Row,
     TicketChangesSerializer,
     TicketDetailSerializer,
@@ -253,24 +249,3 @@ class CommentViewSet(CachedListViewSet):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One comment."""
         return Response(comment_item(self.row_or_404(self.get_queryset(), *COMMENT_COLUMNS)))
-
-
-class PreferencesView(GenericAPIView[Mute]):
-    serializer_class = PreferencesSerializer
-
-    @extend_schema(operation_id="preferences_retrieve")
-    def get(self, request: Request) -> Response:
-        """What I want to be told of, and how."""
-        return Response(preferences_of(current_user(request)))
-
-    @extend_schema(operation_id="preferences_update", request=PreferenceChangesSerializer)
-    def patch(self, request: Request) -> Response:
-        """Choose what I want to be told of, and how; what the body leaves out stays as it is.
-
-        A kind that is not wanted `live` is not among my notifications either. Kinds and media that do not exist are
-        refused.
-        """
-        serializer = PreferenceChangesSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        set_preferences(current_user(request), wanted=serializer.validated_data)
-        return Response(preferences_of(current_user(request)))

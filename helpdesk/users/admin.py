@@ -1,7 +1,8 @@
 """Permissions of agents in the admin, and the pages for users and failed logins, which only superusers see."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django import forms
@@ -14,6 +15,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
 from django.db.models import PROTECT
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -98,9 +100,9 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
     search_fields = SEARCH_FIELDS
     ordering = ["username"]
     filter_horizontal = []
-    readonly_fields = ["pending_email", "last_login", "date_joined"]
+    readonly_fields: ClassVar[list[Any]] = ["pending_email", "last_login", "date_joined"]
     actions = ["deactivate"]
-    fieldsets = [
+    fieldsets: ClassVar[list[Any]] = [
         (None, {"fields": ["username", "password"]}),
         (_("Personal info"), {"fields": ["name", "email", "pending_email", "language"]}),
         (_("Permissions"), {"fields": ["role", "is_active", "is_superuser"]}),
@@ -111,6 +113,12 @@ class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-
         (_("Personal info"), {"fields": ["name", "email", "language"]}),
         (_("Permissions"), {"fields": ["role"]}),
     ]
+
+    @classmethod
+    def add_section(cls, title: str | Promise, value: Callable[[User], str]) -> None:
+        """Show a value that belongs to another app, read-only, on the pages of users."""
+        cls.readonly_fields.append(value)
+        cls.fieldsets.append((title, {"fields": [value]}))
 
     @admin.display(description=_("pending e-mail address"))
     def pending_email(self, user: User) -> str | None:

@@ -15,7 +15,8 @@ from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.emails.tests.outbox import attempts, outcome
 from helpdesk.emails.tests.smtp import endless_greeting
-from helpdesk.tickets.models import Medium, Mute, Ticket
+from helpdesk.subscriptions.models import Channel, NotificationPreference
+from helpdesk.tickets.models import Ticket
 from helpdesk.users.models import Role, User
 
 pytestmark = pytest.mark.django_db
@@ -199,7 +200,9 @@ def test_without_attempts_left_it_is_dead(smtp):
             "The recipient may not see the ticket any more, or it was deleted.",
         ),
         (
-            lambda email: Mute.objects.create(user=email.recipient, kind=email.kind, medium=Medium.EMAIL),
+            lambda email: NotificationPreference.objects.create(
+                user=email.recipient, kind=email.kind, channel=Channel.EMAIL, is_enabled=False
+            ),
             "The recipient has unsubscribed.",
         ),
     ],

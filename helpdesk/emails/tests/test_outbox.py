@@ -8,9 +8,11 @@ from helpdesk.emails import actions as email_actions
 from helpdesk.emails import receivers, tasks
 from helpdesk.emails.models import Email
 from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.subscriptions.models import Channel, NotificationPreference
+from helpdesk.subscriptions.recipients import resolve_recipients
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import EventSource, Medium, Mute, Priority, TicketEvent
+from helpdesk.tickets.models import EventSource, Priority, TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.models import User
 from helpdesk.users.tests.factories import UserFactory
@@ -102,7 +104,7 @@ def test_an_event_that_is_announced_twice_enqueues_once(announce, customer, agen
     announce()
     TicketEvent.objects.update(announced_at=None)
 
-    email_actions.enqueue_ticket_emails([TicketEvent.objects.get()])
+    email_actions.enqueue_ticket_emails(resolve_recipients([TicketEvent.objects.get()]))
 
     assert Email.objects.count() == 1
 
@@ -115,9 +117,13 @@ def test_the_database_refuses_a_second_row_for_an_event_and_recipient(customer):
 
 
 def test_recipients_who_have_unsubscribed_are_left_out(announce, customer, agent, superuser):
-    Mute.objects.create(user=agent, kind="ticket_created", medium=Medium.EMAIL)
-    Mute.objects.create(user=superuser, kind="comment_added", medium=Medium.EMAIL)
-    Mute.objects.create(user=superuser, kind="ticket_created", medium=Medium.LIVE)
+    NotificationPreference.objects.create(user=agent, kind="ticket_created", channel=Channel.EMAIL, is_enabled=False)
+    NotificationPreference.objects.create(
+        user=superuser, kind="comment_added", channel=Channel.EMAIL, is_enabled=False
+    )
+    NotificationPreference.objects.create(
+        user=superuser, kind="ticket_created", channel=Channel.LIVE, is_enabled=False
+    )
 
     actions.create_ticket(by(customer), title="T", description="D")
     announce()
@@ -174,6 +180,6 @@ def test_many_events_are_enqueued_with_four_queries(announce, customer, agent, d
     events = list(TicketEvent.objects.order_by("pk"))
 
     with django_assert_num_queries(4):
-        email_actions.enqueue_ticket_emails(events)
+        email_actions.enqueue_ticket_emails(resolve_recipients(events))
 
     assert Email.objects.count() == 6

@@ -4,7 +4,7 @@ import pytest
 from django.core.signing import Signer
 
 from helpdesk.emails.links import get_unsubscribe_url
-from helpdesk.tickets.models import Mute
+from helpdesk.subscriptions.models import NotificationPreference
 
 pytestmark = pytest.mark.django_db
 
@@ -16,8 +16,8 @@ def link(customer, settings):
     return get_unsubscribe_url(customer, "comment_added").removeprefix("http://testserver")
 
 
-def muted():
-    return list(Mute.objects.values_list("user__username", "kind", "medium"))
+def disabled():
+    return list(NotificationPreference.objects.disabled().values_list("user__username", "kind", "channel"))
 
 
 def test_the_link_asks_and_changes_nothing(client, customer, link):
@@ -26,28 +26,28 @@ def test_the_link_asks_and_changes_nothing(client, customer, link):
     assert response.status_code == 200
     assert '<form method="post">' in response.text
     assert "New comment" in response.text
-    assert muted() == []
+    assert disabled() == []
 
 
 def test_one_click_unsubscribes_without_a_login_or_cookie(django_client_with_csrf, link):
     response = django_client_with_csrf.post(link, "List-Unsubscribe=One-Click", "application/x-www-form-urlencoded")
 
     assert response.status_code == 200
-    assert muted() == [("alice", "comment_added", "email")]
+    assert disabled() == [("alice", "comment_added", "email")]
 
 
 def test_a_link_that_was_mailed_long_ago_still_unsubscribes(client, customer):
     token = Signer(salt="helpdesk.emails.unsubscription").sign_object([customer.pk, "ticket_created"])
 
     assert client.post(f"/emails/unsubscribe/{token}/").status_code == 200
-    assert muted() == [("alice", "ticket_created", "email")]
+    assert disabled() == [("alice", "ticket_created", "email")]
 
 
 def test_unsubscribing_is_idempotent(client, customer, link):
     client.post(link)
 
     assert client.post(link).status_code == 200
-    assert muted() == [("alice", "comment_added", "email")]
+    assert disabled() == [("alice", "comment_added", "email")]
 
 
 def test_the_page_is_in_the_language_of_the_recipient(client, customer, link):
@@ -73,7 +73,7 @@ def test_a_forged_link_is_404(client, customer, link, method):
     ]
 
     assert statuses == [404] * 4
-    assert muted() == []
+    assert disabled() == []
 
 
 def test_the_link_of_a_deleted_user_is_404(client, customer, link):

@@ -6,10 +6,12 @@ from django.test.utils import CaptureQueriesContext
 
 from helpdesk.notifications.actions import fill_inboxes
 from helpdesk.notifications.models import Frame, Notification
+from helpdesk.subscriptions.models import Channel, NotificationPreference
+from helpdesk.subscriptions.recipients import resolve_recipients
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer
-from helpdesk.tickets.models import EventSource, Medium, Mute, Priority, Ticket, TicketEvent
+from helpdesk.tickets.models import EventSource, Priority, Ticket, TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.models import Role, User
 from helpdesk.users.tests.factories import UserFactory
@@ -108,7 +110,7 @@ def test_many_events_are_told_in_order_with_as_many_queries_as_one(inbox, custom
     events = list(TicketEvent.objects.order_by("pk"))
 
     with django_assert_num_queries(7):
-        fill_inboxes(events)
+        fill_inboxes(resolve_recipients(events))
 
     assert [(told["seq"], told["id"]) for told in inbox(agent, "?after_seq=0")] == [
         (number, str(event.uuid)) for number, event in enumerate(events[:3], start=1)
@@ -161,8 +163,10 @@ def test_numbers_have_no_holes_and_each_user_has_their_own(announce, inbox, cust
 
 
 def test_a_muted_kind_takes_no_number_and_others_go_on_without_a_hole(announce, inbox, customer, agent, ticket):
-    Mute.objects.create(user=customer, kind="comment_added", medium=Medium.LIVE)
-    Mute.objects.create(user=customer, kind="status_changed", medium=Medium.EMAIL)
+    NotificationPreference.objects.create(user=customer, kind="comment_added", channel=Channel.LIVE, is_enabled=False)
+    NotificationPreference.objects.create(
+        user=customer, kind="status_changed", channel=Channel.EMAIL, is_enabled=False
+    )
     Ticket.objects.update(assigned_to=agent)
     for status in ("in_progress", "resolved"):
         actions.update_ticket(by(agent), ticket.pk, changes={"status": status})
@@ -174,7 +178,7 @@ def test_a_muted_kind_takes_no_number_and_others_go_on_without_a_hole(announce, 
 
 
 def test_what_everybody_has_muted_is_announced_to_nobody(announce, customer, agent, ticket):
-    Mute.objects.create(user=customer, kind="comment_added", medium=Medium.LIVE)
+    NotificationPreference.objects.create(user=customer, kind="comment_added", channel=Channel.LIVE, is_enabled=False)
     actions.add_comment(by(agent), ticket.pk, content="Hello")
     announce()
 

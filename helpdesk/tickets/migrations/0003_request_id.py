@@ -5,7 +5,7 @@ import helpdesk.core.request_id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tickets", "0002_mute"),
+        ("tickets", "0001_initial"),
     ]
 
     operations = [

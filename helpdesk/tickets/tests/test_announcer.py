@@ -15,18 +15,18 @@ from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer, becomes_leader
 from helpdesk.tickets.list_cache import AGENTS
 from helpdesk.tickets.models import EventSource, TicketEvent
-from helpdesk.tickets.signals import ticket_events_announced
+from helpdesk.tickets.signals import ticket_events_committed
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.actions import update_profile
 
 
 @contextmanager
 def listening(receiver):
-    ticket_events_announced.connect(receiver)
+    ticket_events_committed.connect(receiver)
     try:
         yield
     finally:
-        ticket_events_announced.disconnect(receiver)
+        ticket_events_committed.disconnect(receiver)
 
 
 def comment_on(ticket, content="Hello"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpdesk.tickets.models import Comment, Mute, Ticket, TicketEvent
+from helpdesk.tickets.models import Comment, Ticket, TicketEvent
 from helpdesk.tickets.tests.factories import CommentFactory
 
 pytestmark = pytest.mark.django_db
@@ -29,10 +29,6 @@ TABLE = [
     ("patch", "/api/comments/{comment}/", {"content": "Other words"}, (401, 405, 405, 405, 405)),
     ("put", "/api/comments/{comment}/", {"content": "Other words"}, (401, 405, 405, 405, 405)),
     ("delete", "/api/comments/{comment}/", None, (401, 405, 405, 405, 405)),
-    ("get", "/api/preferences/", None, (401, 200, 200, 200, 200)),
-    ("patch", "/api/preferences/", {"comment_added": {"live": False}}, (401, 200, 200, 200, 200)),
-    ("patch", "/api/preferences/", {"nonsense": {"live": False}}, (401, 400, 400, 400, 400)),
-    ("put", "/api/preferences/", {"comment_added": {"live": False}}, (401, 405, 405, 405, 405)),
 ]
 
 
@@ -42,7 +38,7 @@ def callers(customer, stranger, agent, superuser):
 
 
 def rows():
-    return {model: list(model.objects.order_by("pk").values()) for model in (Ticket, Comment, TicketEvent, Mute)}
+    return {model: list(model.objects.order_by("pk").values()) for model in (Ticket, Comment, TicketEvent)}
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -64,7 +60,7 @@ def test_each_caller_gets_what_the_table_says(api, callers, ticket, method, path
 def test_the_table_names_every_path_of_the_tickets_app(api):
     schema = api().get("/api/schema/", headers={"Accept": "application/json"}).json()
 
-    ours = ("/api/tickets/", "/api/comments/", "/api/preferences/")
+    ours = ("/api/tickets/", "/api/comments/")
     documented = {path for path in schema["paths"] if path.startswith(ours)}
 
     tried = {

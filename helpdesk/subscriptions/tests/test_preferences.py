@@ -1,10 +1,10 @@
-"""Everybody decides what they are told of, kind by kind and medium by medium."""
+"""Users choose what they are notified of, by kind and channel."""
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from helpdesk.tickets.models import Mute
+from helpdesk.subscriptions.models import NotificationPreference
 
 pytestmark = pytest.mark.django_db
 
@@ -13,13 +13,17 @@ BOTH = {"email": True, "live": True}
 EVERYTHING = {"ticket_created": BOTH, "status_changed": BOTH, "comment_added": BOTH}
 
 
+def disable(user, kind, channel):
+    NotificationPreference.objects.create(user=user, kind=kind, channel=channel, is_enabled=False)
+
+
 def refusals(response):
     assert response.status_code == 400
     return {error["pointer"]: error["code"] for error in response.json()["errors"]}
 
 
-def test_everybody_is_told_everything_until_they_say_otherwise(api, customer, stranger):
-    Mute.objects.create(user=stranger, kind="comment_added", medium="live")
+def test_everything_is_enabled_by_default(api, customer, stranger):
+    disable(stranger, "comment_added", "live")
 
     response = api(customer).get(PREFERENCES)
 
@@ -40,19 +44,39 @@ def test_what_is_left_out_stays_as_it_is(api, customer):
     assert client.get(PREFERENCES).json() == response.json()
 
 
-def test_what_was_not_wanted_can_be_wanted_again(api, customer):
+def test_what_was_disabled_can_be_enabled_again(api, customer):
     client = api(customer)
     client.patch(PREFERENCES, {"comment_added": {"email": False, "live": False}})
 
     assert client.patch(PREFERENCES, EVERYTHING).json() == EVERYTHING
-    assert not Mute.objects.exists()
+    assert not NotificationPreference.objects.disabled().exists()
 
 
-def test_saying_it_twice_is_as_good_as_once(api, customer):
+def test_a_repeated_change_keeps_one_row(api, customer):
     for _ in range(2):
         api(customer).patch(PREFERENCES, {"comment_added": {"live": False}})
 
-    assert Mute.objects.count() == 1
+    assert NotificationPreference.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "statuses"),
+    [
+        ("get", None, (401, 200, 200, 200)),
+        ("patch", {"comment_added": {"live": False}}, (401, 200, 200, 200)),
+        ("patch", {"nonsense": {"live": False}}, (401, 400, 400, 400)),
+        ("put", {"comment_added": {"live": False}}, (401, 405, 405, 405)),
+    ],
+)
+def test_each_caller_gets_what_the_table_says(api, customer, agent, superuser, method, body, statuses):
+    for user, status in zip((None, customer, agent, superuser), statuses, strict=True):
+        response = getattr(api(user), method)(PREFERENCES, body)
+
+        assert response.status_code == status
+        assert ("WWW-Authenticate" in response) == (status == 401)
+        if status >= 400:
+            assert response["Content-Type"] == "application/problem+json"
+            assert not NotificationPreference.objects.filter(user=user).exists()
 
 
 @pytest.mark.parametrize("body", [{}, {"comment_added": {}}])
@@ -62,11 +86,13 @@ def test_a_change_of_nothing_is_no_error(api, customer, body):
     assert (response.status_code, response.json()) == (200, EVERYTHING)
 
 
-def test_everybody_changes_their_own_only(api, customer, stranger):
+def test_users_change_their_own_preferences_only(api, customer, stranger):
     api(customer).patch(PREFERENCES, {"comment_added": {"live": False}})
 
     assert api(stranger).get(PREFERENCES).json() == EVERYTHING
-    assert list(Mute.objects.values_list("user__username", "kind", "medium")) == [("alice", "comment_added", "live")]
+    assert list(NotificationPreference.objects.values_list("user__username", "kind", "channel", "is_enabled")) == [
+        ("alice", "comment_added", "live", False)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +116,7 @@ def test_a_refused_preference_is_named_and_nothing_is_changed(api, customer, bod
     also_good = body | {"status_changed": {"email": False}} if body else body
 
     assert refusals(api(customer).patch(PREFERENCES, also_good)) == expected
-    assert not Mute.objects.exists()
+    assert not NotificationPreference.objects.exists()
 
 
 def test_a_body_of_names_that_are_unknown_is_answered_in_short(api, customer):
@@ -102,22 +128,22 @@ def test_a_body_of_names_that_are_unknown_is_answered_in_short(api, customer):
 @pytest.mark.parametrize(
     ("constraint", "changes"),
     [
-        ("tickets_mute_unique", {}),
-        ("tickets_mute_kind_announced", {"kind": "title_changed"}),
-        ("tickets_mute_medium_known", {"medium": "sms"}),
+        ("subscriptions_preference_unique", {}),
+        ("subscriptions_preference_kind_known", {"kind": "title_changed"}),
+        ("subscriptions_preference_channel_known", {"channel": "sms"}),
     ],
 )
 def test_the_database_refuses_what_makes_no_sense(customer, constraint, changes):
-    mute = {"user": customer, "kind": "comment_added", "medium": "live"}
-    Mute.objects.create(**mute)
+    row = {"user": customer, "kind": "comment_added", "channel": "live", "is_enabled": True}
+    NotificationPreference.objects.create(**row)
 
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-        Mute.objects.create(**mute | changes)
+        NotificationPreference.objects.create(**row | changes)
 
 
-def test_a_superuser_reads_them_on_the_page_of_the_user(client, superuser, customer):
-    Mute.objects.create(user=customer, kind="comment_added", medium="live")
-    Mute.objects.create(user=customer, kind="status_changed", medium="email")
+def test_a_superuser_reads_what_is_disabled_on_the_page_of_the_user(client, superuser, customer):
+    disable(customer, "comment_added", "live")
+    disable(customer, "status_changed", "email")
     client.force_login(superuser)
     page = reverse("admin:users_user_change", args=[customer.pk])
 
