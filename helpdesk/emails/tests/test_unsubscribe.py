@@ -54,7 +54,7 @@ def test_the_page_is_in_the_language_of_the_recipient(client, customer, link):
     customer.language = "es"
     customer.save()
 
-    assert "¿Quiere dejar de recibir correos del tipo «Comentario nuevo»?" in client.get(link).text
+    assert "¿Quiere dejar de recibir correos del tipo «Nuevo comentario»?" in client.get(link).text
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
