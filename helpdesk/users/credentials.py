@@ -89,5 +89,5 @@ def check_current_password(request: Request, *, username: str, password: str) ->
     try:
         check_credentials(request, username=username, password=password)
     except exceptions.AuthenticationFailed:
-        error = {"current_password": [_("The password is wrong.")]}
+        error = {"current_password": [_("The password is incorrect.")]}
         raise exceptions.ValidationError(error, "wrong_password") from None

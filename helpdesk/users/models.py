@@ -65,8 +65,10 @@ class User(AbstractBaseUser):
     name = models.CharField(_("name"), max_length=150, blank=True, validators=[validate_one_line, validate_visible])
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.CUSTOMER)
     language = models.CharField(_("language"), max_length=5, choices=Language, default=Language.ENGLISH)
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Deactivate rather than delete."))
-    is_superuser = models.BooleanField(_("superuser"), default=False, help_text=_("May do everything."))
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Deactivate users instead of deleting them.")
+    )
+    is_superuser = models.BooleanField(_("superuser"), default=False, help_text=_("Has all permissions."))
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -89,7 +91,7 @@ class User(AbstractBaseUser):
             models.CheckConstraint(
                 condition=models.Q(is_superuser=False) | models.Q(role=Role.AGENT),
                 name="users_user_superuser_is_agent",
-                violation_error_message=_("A superuser is an agent."),
+                violation_error_message=_("A superuser must be an agent."),
             ),
         ]
         indexes = [models.Index(fields=["role", "username"], name="users_user_role_username")]

@@ -50,12 +50,12 @@ class Migration(migrations.Migration):
                 (
                     "is_active",
                     models.BooleanField(
-                        default=True, help_text="Deactivate rather than delete.", verbose_name="active"
+                        default=True, help_text="Deactivate users instead of deleting them.", verbose_name="active"
                     ),
                 ),
                 (
                     "is_superuser",
-                    models.BooleanField(default=False, help_text="May do everything.", verbose_name="superuser"),
+                    models.BooleanField(default=False, help_text="Has all permissions.", verbose_name="superuser"),
                 ),
                 (
                     "date_joined",
@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("is_superuser", False), ("role", "agent"), _connector="OR"),
                         name="users_user_superuser_is_agent",
-                        violation_error_message="A superuser is an agent.",
+                        violation_error_message="A superuser must be an agent.",
                     ),
                 ],
             },
