@@ -130,7 +130,7 @@ def rows():
 
 
 def test_what_two_people_take_at_the_same_time_is_a_409_for_the_second(api, customer, stranger, monkeypatch):
-    monkeypatch.setattr(user_actions, "is_taken", lambda email, **but: False)
+    monkeypatch.setattr(user_actions, "is_address_taken", lambda email, **but: False)
     change = AddressChange.objects.create(user=customer, email=stranger.email)
 
     response = api().post("/api/auth/email/verify/", {"token": make_address_change_token(change)})
