@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     # Before emails, whose receivers also wait for the broker.
     "helpdesk.notifications",
     "helpdesk.emails",
+    "helpdesk.demo",
 ]
 MIDDLEWARE = [
     "helpdesk.core.middleware.request_context",

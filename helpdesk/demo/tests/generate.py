@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import TestCase
 
-from helpdesk.tickets.management.commands import generate_fake_data
+from helpdesk.demo.management.commands import generate_fake_data
 
 
 def generate(**options):

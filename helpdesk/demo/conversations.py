@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from helpdesk.tickets.demo.dice import Dice
-from helpdesk.tickets.demo.texts import Pair, Problem, Template, Texts, Topic
+from helpdesk.demo.dice import Dice
+from helpdesk.demo.texts import Pair, Problem, Template, Texts, Topic
 
 # A solution, the relapse, and the second solution.
 ROOM_FOR_RELAPSE = 3

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from django.utils import timezone
 
 from helpdesk.core.json import dumps
+from helpdesk.demo.batches import Batch, Batches, Cast
+from helpdesk.demo.loading import load, reserve_ids
+from helpdesk.demo.moments import moment_of
+from helpdesk.demo.sessions import results, sessions
+from helpdesk.demo.stories import Person
+from helpdesk.demo.texts import filling, texts_in
+from helpdesk.demo.users import demo_users, language_of
 from helpdesk.tickets import search
 from helpdesk.tickets.actions import recorded
-from helpdesk.tickets.demo.batches import Batch, Batches, Cast
-from helpdesk.tickets.demo.loading import load, reserve_ids
-from helpdesk.tickets.demo.moments import moment_of
-from helpdesk.tickets.demo.sessions import results, sessions
-from helpdesk.tickets.demo.stories import Person
-from helpdesk.tickets.demo.texts import filling, texts_in
-from helpdesk.users.demo import demo_users, language_of
 from helpdesk.users.models import Language, Role, User
 
 # Small enough that neither memory nor the locks of a batch are felt, large enough that its commit is not.

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from helpdesk.tickets.demo.rows import Lexemes, lexemes_of
+from helpdesk.demo.rows import Lexemes, lexemes_of
 from helpdesk.tickets.words import words_in
 from helpdesk.users.models import Language
 

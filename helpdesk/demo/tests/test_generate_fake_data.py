@@ -9,8 +9,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from helpdesk.tickets.demo import generation
-from helpdesk.tickets.demo.texts import texts_in
+from helpdesk.demo import generation
+from helpdesk.demo.tests.generate import generate
+from helpdesk.demo.texts import texts_in
 from helpdesk.tickets.models import (
     Comment,
     EventKind,
@@ -18,7 +19,6 @@ from helpdesk.tickets.models import (
     Ticket,
     TicketEvent,
 )
-from helpdesk.tickets.tests.demo import generate
 from helpdesk.users.models import Language, User
 
 pytestmark = pytest.mark.django_db

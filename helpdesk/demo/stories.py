@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from helpdesk.core.json import dumps
-from helpdesk.tickets.demo.conversations import Effect, Line, conversation
-from helpdesk.tickets.demo.dice import Dice
-from helpdesk.tickets.demo.moments import DAY, HOUR, MINUTE, SECOND, Duration
-from helpdesk.tickets.demo.texts import Filling, Template, Texts
+from helpdesk.demo.conversations import Effect, Line, conversation
+from helpdesk.demo.dice import Dice
+from helpdesk.demo.moments import DAY, HOUR, MINUTE, SECOND, Duration
+from helpdesk.demo.texts import Filling, Template, Texts
 from helpdesk.tickets.models import EventKind, Priority, Status
 
 # How likely a ticket is in each state by now: the newest, the recent, and all the others.

@@ -8,6 +8,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from helpdesk.demo.tests.generate import generate
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import (
@@ -21,7 +22,6 @@ from helpdesk.tickets.models import (
     Ticket,
     TicketEvent,
 )
-from helpdesk.tickets.tests.demo import generate
 from helpdesk.tickets.words import words_in
 from helpdesk.users.models import Role, User
 

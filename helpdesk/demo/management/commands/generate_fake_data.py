@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import OutputWrapper
 
-from helpdesk.tickets.demo.generation import cast_of, generate
-from helpdesk.tickets.demo.loading import empty_tables, settle_tables
-from helpdesk.tickets.demo.progress import progress
-from helpdesk.users.demo import PASSWORD, refuse_production
+from helpdesk.demo.generation import cast_of, generate
+from helpdesk.demo.loading import empty_tables, settle_tables
+from helpdesk.demo.progress import progress
+from helpdesk.demo.users import PASSWORD, refuse_production
 from helpdesk.users.models import Language
 
 LANGUAGES = {

@@ -6,12 +6,12 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from helpdesk.core.json import dumps
-from helpdesk.tickets.demo import rows
-from helpdesk.tickets.demo.arrivals import arrivals
-from helpdesk.tickets.demo.dice import Dice
-from helpdesk.tickets.demo.moments import DAY, HOUR, Moment, by_day
-from helpdesk.tickets.demo.rows import Lexemes
-from helpdesk.tickets.demo.stories import Person, Step, Story, fate_of
+from helpdesk.demo import rows
+from helpdesk.demo.arrivals import arrivals
+from helpdesk.demo.dice import Dice
+from helpdesk.demo.moments import DAY, HOUR, Moment, by_day
+from helpdesk.demo.rows import Lexemes
+from helpdesk.demo.stories import Person, Step, Story, fate_of
 from helpdesk.tickets.models import Priority, Status
 
 HISTORY = 180 * DAY

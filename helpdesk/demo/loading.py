@@ -7,9 +7,9 @@ from itertools import chain
 from django.core.management import CommandError
 from django.db import connection, transaction
 
-from helpdesk.tickets.demo import rows
-from helpdesk.tickets.demo.batches import Batch
-from helpdesk.tickets.demo.sessions import sessions
+from helpdesk.demo import rows
+from helpdesk.demo.batches import Batch
+from helpdesk.demo.sessions import sessions
 from helpdesk.tickets.list_cache import invalidate_all_lists
 
 TABLES = "tickets_ticket, tickets_comment, tickets_ticketevent, tickets_searchdocument, tickets_searchword"

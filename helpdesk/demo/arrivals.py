@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from helpdesk.tickets.demo.dice import Dice
-from helpdesk.tickets.demo.moments import HOUR, Moment, datetime_of
+from helpdesk.demo.dice import Dice
+from helpdesk.demo.moments import HOUR, Moment, datetime_of
 
 SATURDAY = 5
 NIGHT, EVENING, WORK = 0.03, 0.25, 1.0

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from functools import lru_cache
 
-from helpdesk.tickets.demo.moments import Moment
+from helpdesk.demo.moments import Moment
 from helpdesk.tickets.models import EventKind, EventSource, Priority, Status
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, transaction
 
-from helpdesk.users.demo import PASSWORD, refuse_production
+from helpdesk.demo.users import PASSWORD, refuse_production
 from helpdesk.users.models import Role, User
 
 USERNAME = "admin"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from helpdesk.tickets.demo.texts import FOLDER, PERSONAL_SLOTS, SLOT, texts_in
+from helpdesk.demo.texts import FOLDER, PERSONAL_SLOTS, SLOT, texts_in
 from helpdesk.tickets.models import TITLE_LENGTH
 from helpdesk.users.models import Language
 
