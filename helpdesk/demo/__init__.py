@@ -1,1 +1,1 @@
-"""Believable tickets by the thousand, exactly as the actions would have written them."""
+"""Realistic demo tickets by the thousand, exactly as the actions would have written them."""

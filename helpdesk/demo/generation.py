@@ -1,87 +1,64 @@
-"""Fills a helpdesk: while the database takes in some batches, the next one is made."""
+"""Generates demo tickets batch by batch, so that their number does not matter to memory."""
 
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from datetime import timedelta
+from random import Random
 
 from django.utils import timezone
 
-from helpdesk.core.json import dumps
-from helpdesk.demo.batches import Batch, Batches, Cast
-from helpdesk.demo.loading import load, reserve_ids
-from helpdesk.demo.moments import moment_of
-from helpdesk.demo.sessions import results, sessions
-from helpdesk.demo.stories import Person
-from helpdesk.demo.texts import filling, texts_in
-from helpdesk.demo.users import demo_users, language_of
-from helpdesk.tickets import search
+from helpdesk.demo.histories import Participant, Participants, TicketHistory, json, present_status
+from helpdesk.demo.rows import Batch
+from helpdesk.demo.schedule import opening_times
+from helpdesk.demo.texts import text_with_words, texts_in
+from helpdesk.demo.users import get_or_create_users, language_of
 from helpdesk.tickets.actions import recorded
-from helpdesk.users.models import Language, Role, User
+from helpdesk.users.models import Language, Role
 
-# Small enough that neither memory nor the locks of a batch are felt, large enough that its commit is not.
 ROWS_PER_BATCH = 6000
-BATCHES_AHEAD = 2
-THREAD_SWITCH_SECONDS = 0.0005
+PERIOD = timedelta(days=180)
+# So that the newest ticket's conversation has had time to happen.
+MINIMUM_AGE = timedelta(hours=2)
 
 
-def cast_of(*, customers: int, agents: int, languages: Sequence[Language]) -> Cast:
-    """Return the demo's users as people of its stories; customer n writes in the language that n stands for."""
-    return Cast(
-        customers=people(demo_users(Role.CUSTOMER, count=customers, languages=languages), languages),
-        agents=people(demo_users(Role.AGENT, count=agents, languages=languages), languages),
+def get_or_create_participants(*, customers: int, agents: int, languages: Sequence[Language]) -> Participants:
+    return Participants(
+        customers=participants_of(Role.CUSTOMER, count=customers, languages=languages),
+        agents=participants_of(Role.AGENT, count=agents, languages=languages),
     )
 
 
-def people(users: Sequence[User], languages: Sequence[Language]) -> list[Person]:
+def participants_of(role: Role, *, count: int, languages: Sequence[Language]) -> list[Participant]:
     return [
-        Person(
+        Participant(
             id=user.pk,
-            recorded=dumps(recorded("assigned_to", user)),
-            first_name=filling(user.get_full_name().partition(" ")[0] or user.username),
+            recorded=json(recorded("assigned_to", user)),
+            first_name=text_with_words(user.get_full_name().partition(" ")[0] or user.username),
             texts=texts_in(language_of(number, languages)),
         )
-        for number, user in enumerate(users, 1)
+        for number, user in enumerate(get_or_create_users(role, count=count, languages=languages), 1)
     ]
 
 
-def generate(cast: Cast, *, tickets: int, comments_per_ticket: int, seed: int) -> Iterator[Batch]:
-    """Write that many tickets with their comments, history and words; yields the batches after their commits."""
-    batches = Batches(
-        cast,
-        tickets=tickets,
-        comments_per_ticket=comments_per_ticket,
-        seed=seed,
-        now=moment_of(timezone.now()),
-    )
-    sizes = batch_sizes(tickets, size=max(1, ROWS_PER_BATCH // (1 + comments_per_ticket)))
-    with quick_thread_switches(), sessions() as soon:
-        loads = (soon(load, made_batch(batches, size)) for size in sizes)
-        yield from results(loads, ahead=BATCHES_AHEAD)
+def generate_tickets(
+    participants: Participants, *, tickets: int, comments_per_ticket: int, seed: int
+) -> Iterator[Batch]:
+    """Write that many tickets; yield each batch after its commit.
 
-
-def made_batch(batches: Batches, tickets: int) -> Batch:
-    batch = batches.make(
-        ticket_ids=reserve_ids("tickets_ticket", count=tickets),
-        comment_ids=reserve_ids("tickets_comment", count=tickets * batches.comments_per_ticket),
-    )
-    if batch.words:
-        # Beforehand, since of two batches that have a word the second one may be written first.
-        search.learn_words(batch.words)
-    return batch
-
-
-@contextmanager
-def quick_thread_switches() -> Iterator[None]:
-    """Let a thread go on as soon as the database answers it; by default it waits 5 ms for the others."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def batch_sizes(total: int, *, size: int) -> Iterator[int]:
-    while total > 0:
-        yield min(size, total)
-        total -= size
+    The seed determines everything but ids, times and the UUIDs of events.
+    """
+    now = timezone.now()
+    # Times have a generator of their own: nothing else depends on the hours of the present week.
+    rng, times_rng = Random(seed), Random(seed + 1)
+    times = opening_times(times_rng, count=tickets, start=now - PERIOD, end=now - MINIMUM_AGE)
+    size = max(1, ROWS_PER_BATCH // (1 + comments_per_ticket))
+    known_words: set[str] = set()
+    for first in range(0, tickets, size):
+        count = min(size, tickets - first)
+        batch = Batch(tickets=count, comments=count * comments_per_ticket, now=now)
+        for number in range(first, first + count):
+            status = present_status(rng, age=1 - number / tickets)
+            history = TicketHistory(rng, participants, status=status, comments=comments_per_ticket)
+            batch.add(history, opened_at=next(times))
+        batch.write(known_words=known_words)
+        known_words |= batch.words
+        yield batch

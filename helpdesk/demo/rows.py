@@ -1,126 +1,119 @@
-"""Rows in PostgreSQL's binary COPY format: every field is its length in four bytes, then its value.
+"""The rows of demo tickets, and how they are written: through COPY, a batch a transaction."""
 
-Written by hand, since per-row adaptation by the driver costs more than all the rest of the work.
-"""
-
-import struct
 from collections.abc import Iterable
-from functools import lru_cache
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
 
-from helpdesk.demo.moments import Moment
-from helpdesk.tickets.models import EventKind, EventSource, Priority, Status
+from django.db import connection, transaction
 
-HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-TRAILER = struct.pack(">h", -1)
-NULL = struct.pack(">i", -1)
-JSONB_VERSION = b"\x01"
-# Ends a word of a tsvector and says that it has no positions.
-LEXEME_END = b"\x00\x00\x00"
+from helpdesk.demo.histories import TicketHistory, json, name_of
+from helpdesk.demo.schedule import step_times
+from helpdesk.tickets import search
+from helpdesk.tickets.list_cache import invalidate_all_lists
+from helpdesk.tickets.models import EventKind, EventSource, Status
 
-Lexemes = frozenset[bytes]
-
-TICKET_COLUMNS = (
-    "id, created_by_id, created_at, updated_at, comments_count, version, priority, "
-    "assigned_to_id, last_comment_at, status, title, description"
-)
-COMMENT_COLUMNS = "id, ticket_id, author_id, created_at, content"
 # The ids of events come from their sequence, in the order of the rows.
-EVENT_COLUMNS = "uuid, ticket_id, actor_id, created_at, announced_at, source, kind, comment_id, old, new"
-DOCUMENT_COLUMNS = "ticket_id, words"
-
-LENGTH = struct.Struct(">i")
-NUMBER = struct.Struct(">iq")
-TICKET_START = struct.Struct(">hiqiqiqiqiiiiih")
-COMMENT_START = struct.Struct(">hiqiqiqiqi")
-
-
-def field(value: bytes) -> bytes:
-    return LENGTH.pack(len(value)) + value
-
-
-def text(value: str) -> bytes:
-    return field(value.encode())
+COLUMNS = {
+    "tickets_ticket": (
+        "id, title, description, status, priority, created_by_id, assigned_to_id, comments_count, last_comment_at, "
+        "version, created_at, updated_at"
+    ),
+    "tickets_comment": "id, ticket_id, author_id, content, created_at",
+    "tickets_ticketevent": (
+        "uuid, ticket_id, kind, actor_id, source, old, new, comment_id, created_at, announced_at, request_id"
+    ),
+    "tickets_searchdocument": "ticket_id, words",
+}
+TABLES = ", ".join([*COLUMNS, "tickets_searchword"])
 
 
-def number(value: int | None) -> bytes:
-    """Return an id or a time."""
-    return NULL if value is None else NUMBER.pack(8, value)
+class Batch:
+    """The rows of some tickets, each table's in the order of COLUMNS, and their search words."""
+
+    def __init__(self, *, tickets: int, comments: int, now: datetime) -> None:
+        self.ticket_ids = iter(reserve_ids("tickets_ticket", count=tickets))
+        self.comment_ids = iter(reserve_ids("tickets_comment", count=comments))
+        self.now = now
+        self.tickets: list[tuple[Any, ...]] = []
+        self.comments: list[tuple[Any, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
+        self.documents: list[tuple[Any, ...]] = []
+        self.words: set[str] = set()
+
+    def add(self, history: TicketHistory, *, opened_at: datetime) -> None:
+        """Add a ticket with all that belongs to it."""
+        ticket_id, creator_id = next(self.ticket_ids), history.customer.id
+        first_values = {"title": history.title, "status": Status.OPEN, "priority": name_of(history.first_priority)}
+        self.add_event(ticket_id, EventKind.TICKET_CREATED, creator_id, opened_at, new=json(first_values))
+        times = step_times((step.wait for step in history.steps), start=opened_at, now=self.now)
+        comments, last_comment_at = 0, None
+        for at, step in zip(times, history.steps, strict=True):
+            for change in step.changes:
+                self.add_event(ticket_id, change.kind, step.actor.id, at, old=change.old, new=change.new)
+            if step.comment is not None:
+                comment_id, comments, last_comment_at = next(self.comment_ids), comments + 1, at
+                self.comments.append((comment_id, ticket_id, step.actor.id, step.comment, at))
+                self.add_event(ticket_id, EventKind.COMMENT_ADDED, step.actor.id, at, comment_id=comment_id)
+        self.tickets.append(
+            (
+                *(ticket_id, history.title, history.description, history.status, history.priority, creator_id),
+                *(history.assignee and history.assignee.id, comments, last_comment_at),
+                *(1 + len(history.steps), opened_at, times[-1] if times else opened_at),
+            )
+        )
+        # Words have neither quotes nor backslashes.
+        self.documents.append((ticket_id, " ".join(f"'{word}'" for word in history.words)))
+        self.words |= history.words
+
+    def add_event(
+        self,
+        ticket_id: int,
+        kind: EventKind,
+        actor_id: int,
+        at: datetime,
+        *,
+        old: str | None = None,
+        new: str | None = None,
+        comment_id: int | None = None,
+    ) -> None:
+        """Add an event that counts as announced: nobody is notified."""
+        source = EventSource.COMMAND
+        self.events.append((uuid4(), ticket_id, kind, actor_id, source, old, new, comment_id, at, at, ""))
+
+    @transaction.atomic
+    def write(self, *, known_words: set[str]) -> None:
+        """Write all rows or none, and invalidate the cached lists."""
+        for table, rows in zip(COLUMNS, (self.tickets, self.comments, self.events, self.documents), strict=True):
+            copy(table, rows)
+        search.learn_words(self.words - known_words)
+        invalidate_all_lists()
 
 
-def json(value: bytes | None) -> bytes:
-    return NULL if value is None else field(JSONB_VERSION + value)
+def reserve_ids(table: str, *, count: int) -> list[int]:
+    """Return ids from the sequence of a table, in ascending order; those that others take meanwhile are missing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
+        return [row_id for (row_id,) in cursor.fetchall()]
 
 
-STATUSES = {status: text(status.value) for status in Status}
-KINDS = {kind: text(EventSource.COMMAND) + text(kind.value) for kind in EventKind}
-EVENT_START = struct.Struct(">hi16siqiqiqiq")
-COMMENT_ADDED = KINDS[EventKind.COMMENT_ADDED]
-COMMENT_EVENT = struct.Struct(f">hi16siqiqiqiq{len(COMMENT_ADDED)}siqii")
-DOCUMENT_START = struct.Struct(">hiqii")
+def copy(table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN") as stream:
+        for row in rows:
+            stream.write_row(row)
 
 
-def ticket_row(
-    ticket_id: int,
-    *,
-    title: str,
-    description: str,
-    status: Status,
-    priority: Priority,
-    created_by: int,
-    assigned_to: int | None,
-    comments: int,
-    last_comment_at: Moment | None,
-    version: int,
-    created_at: Moment,
-    updated_at: Moment,
-) -> bytes:
-    start = TICKET_START.pack(
-        *(12, 8, ticket_id, 8, created_by, 8, created_at, 8, updated_at),
-        *(4, comments, 4, version, 2, priority),
-    )
-    ends = (number(assigned_to), number(last_comment_at), STATUSES[status], text(title), text(description))
-    return start + b"".join(ends)
+@transaction.atomic
+def delete_all_tickets() -> None:
+    """Delete all tickets with their comments, events and search words, and all that refers to them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {TABLES} CASCADE")
+    invalidate_all_lists()
 
 
-def comment_row(comment_id: int, ticket_id: int, author: int, content: str, at: Moment) -> bytes:
-    encoded = content.encode()
-    return COMMENT_START.pack(5, 8, comment_id, 8, ticket_id, 8, author, 8, at, len(encoded)) + encoded
-
-
-def comment_event_row(uuid: bytes, ticket_id: int, actor: int, comment_id: int, at: Moment) -> bytes:
-    return COMMENT_EVENT.pack(
-        *(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at),
-        *(COMMENT_ADDED, 8, comment_id, -1, -1),
-    )
-
-
-def event_row(uuid: bytes, ticket_id: int, actor: int, change: bytes, at: Moment) -> bytes:
-    """Return an event without a comment; it counts as announced, so that nobody is told."""
-    return EVENT_START.pack(10, 16, uuid, 8, ticket_id, 8, actor, 8, at, 8, at) + change
-
-
-@lru_cache(maxsize=4096)
-def change(kind: EventKind, old: bytes | None, new: bytes | None) -> bytes:
-    """Return the end of an event's row; the values are JSON."""
-    return KINDS[kind] + NULL + json(old) + json(new)
-
-
-def creation(first_values: bytes) -> bytes:
-    """Return the end of the row of a ticket's first event."""
-    return KINDS[EventKind.TICKET_CREATED] + NULL + NULL + json(first_values)
-
-
-def lexemes_of(words: Iterable[str]) -> Lexemes:
-    """Return words as a document holds them."""
-    return frozenset(word.encode() + LEXEME_END for word in words)
-
-
-def word_of(lexeme: bytes) -> str:
-    return lexeme.removesuffix(LEXEME_END).decode()
-
-
-def document_row(ticket_id: int, words: Iterable[Lexemes]) -> bytes:
-    """Return a document with each of the words once, sorted by their bytes, so that PostgreSQL need not do it."""
-    lexemes = sorted(frozenset().union(*words))
-    vector = b"".join(lexemes)
-    return DOCUMENT_START.pack(2, 8, ticket_id, 4 + len(vector), len(lexemes)) + vector
+def vacuum() -> None:
+    """Update the planner's statistics and merge the pending entries of the search index; not in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute(f"VACUUM (ANALYZE) {TABLES}, users_user")
+        cursor.execute("RESET statement_timeout")

@@ -1,7 +1,7 @@
-"""What people write: templates with slots, read from texts/<language>/.
+"""The texts of demo tickets: templates with slots, read from texts/<language>/.
 
-A file has one block a paragraph and one part a line ("problem: …", "text: …"); an indented line continues the one
-above, ¶ begins a new paragraph of the text. phrases.txt fits every topic, slots.txt says what a {slot} can be.
+In a file, each paragraph is a block, and each of its lines a part ("problem: …", "text: …"); an indented line continues
+the one above, ¶ begins a new paragraph of the text. phrases.txt fits every topic; slots.txt lists the values of each {slot}.
 """
 
 import re
@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from helpdesk.demo.rows import Lexemes, lexemes_of
 from helpdesk.tickets.words import words_in
 from helpdesk.users.models import Language
 
@@ -23,33 +22,25 @@ SLOT = re.compile(r"\{(\w+)\}")
 Block = dict[str, str]
 
 
-class Template(NamedTuple):
-    """A text, perhaps with {slots}, and the words that a search finds in the rest of it."""
+class Text(NamedTuple):
+    """A text, perhaps with {slots}, and the search words outside of them."""
 
     text: str
-    words: Lexemes
-    has_slots: bool
-
-
-class Filling(NamedTuple):
-    """What a slot can be filled with, and its words."""
-
-    text: str
-    words: Lexemes
+    words: frozenset[str]
 
 
 class Pair(NamedTuple):
-    first: Template
-    second: Template
+    """A comment and the reply to it."""
+
+    first: Text
+    second: Text
 
 
 class Problem(NamedTuple):
-    """What a customer writes, what an agent asks about it first, and how it is solved."""
-
-    title: Template
-    description: Template
+    title: Text
+    description: Text
     question: Pair
-    solution: Template
+    solution: Text
 
 
 class Topic(NamedTuple):
@@ -60,82 +51,73 @@ class Topic(NamedTuple):
 
 
 class Texts(NamedTuple):
-    """Everything that is said in one language."""
+    """All texts of one language."""
 
     topics: Sequence[Topic]
-    acknowledgements: Sequence[Template]
-    additions: Sequence[Template]
+    acknowledgements: Sequence[Text]
+    additions: Sequence[Text]
     reminders: Sequence[Pair]
-    thanks: Sequence[Template]
-    relapses: Sequence[Template]
-    second_solutions: Sequence[Template]
-    slots: Mapping[str, Sequence[Filling]]
+    thanks: Sequence[Text]
+    relapses: Sequence[Text]
+    second_solutions: Sequence[Text]
+    slots: Mapping[str, Sequence[Text]]
 
 
 @cache
 def texts_in(language: Language) -> Texts:
     folder = FOLDER / language.value
-    phrases = list(blocks((folder / "phrases.txt").read_text(encoding="utf-8")))
+    phrases = read_blocks(folder / "phrases.txt")
+    (slots,) = read_blocks(folder / "slots.txt")
     return Texts(
-        topics=[topic(path) for path in sorted(folder.glob("*.txt")) if path.stem not in GENERAL_FILES],
-        acknowledgements=templates(phrases, "acknowledgement"),
-        additions=templates(phrases, "addition"),
-        reminders=pairs(phrases, "nudge", "progress"),
-        thanks=templates(phrases, "thanks"),
-        relapses=templates(phrases, "relapse"),
-        second_solutions=templates(phrases, "retry"),
-        slots=slots((folder / "slots.txt").read_text(encoding="utf-8")),
+        topics=[read_topic(path) for path in sorted(folder.glob("*.txt")) if path.stem not in GENERAL_FILES],
+        acknowledgements=texts_named("acknowledgement", phrases),
+        additions=texts_named("addition", phrases),
+        reminders=pairs_named("nudge", "progress", phrases),
+        thanks=texts_named("thanks", phrases),
+        relapses=texts_named("relapse", phrases),
+        second_solutions=texts_named("retry", phrases),
+        slots={
+            name: [text_with_words(value.strip()) for value in values.split("|")] for name, values in slots.items()
+        },
     )
 
 
-def topic(path: Path) -> Topic:
-    parts = list(blocks(path.read_text(encoding="utf-8")))
-    problems = [block for block in parts if "problem" in block]
+def read_topic(path: Path) -> Topic:
+    blocks = read_blocks(path)
+    problems = [block for block in blocks if "problem" in block]
     return Topic(
-        problems=[problem(block) for block in problems],
-        questions=pairs((block for block in parts if block not in problems), "question", "answer"),
+        problems=[
+            Problem(
+                title=text_with_words(block["problem"]),
+                description=text_with_words(block["text"]),
+                question=Pair(text_with_words(block["question"]), text_with_words(block["answer"])),
+                solution=text_with_words(block["solution"]),
+            )
+            for block in problems
+        ],
+        questions=pairs_named("question", "answer", (block for block in blocks if block not in problems)),
     )
 
 
-def problem(block: Block) -> Problem:
-    return Problem(
-        title=template(block["problem"]),
-        description=template(block["text"]),
-        question=Pair(template(block["question"]), template(block["answer"])),
-        solution=template(block["solution"]),
-    )
+def texts_named(name: str, blocks: Iterable[Block]) -> list[Text]:
+    return [text_with_words(block[name]) for block in blocks if name in block]
 
 
-def templates(parts: Iterable[Block], name: str) -> list[Template]:
-    return [template(block[name]) for block in parts if name in block]
+def pairs_named(first: str, second: str, blocks: Iterable[Block]) -> list[Pair]:
+    return [Pair(text_with_words(block[first]), text_with_words(block[second])) for block in blocks if first in block]
 
 
-def pairs(parts: Iterable[Block], first: str, second: str) -> list[Pair]:
-    return [Pair(template(block[first]), template(block[second])) for block in parts if first in block]
+def text_with_words(text: str) -> Text:
+    return Text(text, frozenset(words_in(SLOT.sub(" ", text))))
 
 
-def slots(text: str) -> dict[str, list[Filling]]:
-    (block,) = blocks(text)
-    return {name: [filling(value.strip()) for value in values.split("|")] for name, values in block.items()}
+def read_blocks(path: Path) -> list[Block]:
+    paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n")
+    return [dict(parts_of(paragraph.replace("\n  ", " "))) for paragraph in paragraphs]
 
 
-def template(text: str) -> Template:
-    return Template(text, lexemes_of(words_in(SLOT.sub(" ", text))), has_slots=SLOT.search(text) is not None)
-
-
-def filling(text: str) -> Filling:
-    return Filling(text, lexemes_of(words_in(text)))
-
-
-def blocks(text: str) -> Iterator[Block]:
-    for paragraph in text.strip().split("\n\n"):
-        yield named_parts(paragraph.replace("\n  ", " "))
-
-
-def named_parts(paragraph: str) -> Block:
-    """Split a block at the lines that begin with a part's name."""
-    _empty, *names_and_texts = re.split(r"^(\w+): ", paragraph, flags=re.MULTILINE)
-    return {
-        name: text.strip().replace(" ¶ ", "\n\n")
-        for name, text in zip(names_and_texts[::2], names_and_texts[1::2], strict=True)
-    }
+def parts_of(paragraph: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each part of a block."""
+    for part in re.split(r"\n(?=\w+: )", paragraph):
+        name, text = part.split(": ", 1)
+        yield name, text.strip().replace(" ¶ ", "\n\n")

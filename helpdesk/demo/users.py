@@ -1,4 +1,4 @@
-"""The people of a demo: customer_1 …, agent_1 …, all with the same password."""
+"""Demo users: customer_1 …, agent_1 …, all with the same password."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -39,53 +39,39 @@ LAST_NAMES = {
 }
 
 
-def refuse_production(*, sure: bool) -> None:
-    """End a demo command in production, unless somebody is sure; anybody knows the demo's password."""
-    if settings.SETTINGS_MODULE == PRODUCTION_SETTINGS and not sure:
+def refuse_production(*, confirmed: bool) -> None:
+    """Raise CommandError with the production settings, unless confirmed: the demo's password is public."""
+    if settings.SETTINGS_MODULE == PRODUCTION_SETTINGS and not confirmed:
         raise CommandError(
             "These are the production settings, and this makes demo data and users with a public password. "
             "Add --yes if that is what you want."
         )
 
 
-def demo_users(role: Role, *, count: int, languages: Sequence[Language]) -> list[User]:
-    """Return the demo users 1 to count of a role; makes those that do not exist.
+def get_or_create_users(role: Role, *, count: int, languages: Sequence[Language]) -> list[User]:
+    """Return the demo users 1 to count of a role, new or not.
 
-    Raises CommandError when a name or address is taken by somebody who is not active in that role.
+    Raises CommandError when a name or address belongs to somebody who is not active in that role.
     """
-    names = [f"{role.value}_{number}" for number in range(1, count + 1)]
-    known = users_named(names)
-    if len(known) < count:
-        make_users(role, [number for number, name in enumerate(names, 1) if name not in known], languages)
-        known = users_named(names)
+    users = [
+        User(
+            username=f"{role.value}_{number}",
+            email=f"{role.value}_{number}@example.com",
+            name=full_name(role, number, language_of(number, languages)),
+            role=role,
+            language=language_of(number, languages),
+            password=hashed_password(),
+            date_joined=timezone.now() - MEMBERSHIP,
+        )
+        for number in range(1, count + 1)
+    ]
+    User.objects.bulk_create(users, batch_size=ROWS_PER_INSERT, ignore_conflicts=True)
+    names = [user.username for user in users]
+    active = {user.username: user for user in User.objects.active().filter(role=role, username__in=names)}
     for name in names:
-        if name not in known or known[name].role != role or not known[name].is_active:
+        if name not in active:
             raise CommandError(f"{name} is needed as an active {role.value}, but the name or its address is taken.")
-    return [known[name] for name in names]
-
-
-def users_named(names: Sequence[str]) -> dict[str, User]:
-    return {user.username: user for user in User.objects.filter(username__in=names)}
-
-
-def make_users(role: Role, numbers: Sequence[int], languages: Sequence[Language]) -> None:
-    password, joined_at = hashed_password(), timezone.now() - MEMBERSHIP
-    User.objects.bulk_create(
-        (
-            User(
-                username=f"{role.value}_{number}",
-                email=f"{role.value}_{number}@example.com",
-                name=real_name(role, number, language_of(number, languages)),
-                role=role,
-                language=language_of(number, languages),
-                password=password,
-                date_joined=joined_at,
-            )
-            for number in numbers
-        ),
-        batch_size=ROWS_PER_INSERT,
-        ignore_conflicts=True,
-    )
+    return [active[name] for name in names]
 
 
 @cache
@@ -98,7 +84,7 @@ def language_of(number: int, languages: Sequence[Language]) -> Language:
     return languages[(number - 1) % len(languages)]
 
 
-def real_name(role: Role, number: int, language: Language) -> str:
+def full_name(role: Role, number: int, language: Language) -> str:
     first, last = FIRST_NAMES[language].split(), LAST_NAMES[language].split()
     # Customers and agents start at different places of lists whose lengths have no common factor.
     start = number if role == Role.CUSTOMER else number + 11

@@ -14,7 +14,7 @@ def create_demo_admin(**options):
     return stdout.getvalue()
 
 
-def test_it_makes_a_superuser_with_the_known_password():
+def test_creates_a_superuser_with_the_demo_password():
     assert create_demo_admin() == "Made the superuser admin.\n"
 
     admin = User.objects.get()
@@ -23,7 +23,7 @@ def test_it_makes_a_superuser_with_the_known_password():
     assert admin.check_password("testpass123")
 
 
-def test_it_gives_an_existing_admin_password_and_rights_back():
+def test_resets_the_password_and_rights_of_an_existing_admin():
     User.objects.create_user("admin", "admin@example.com", "forgotten", name="Ada", is_active=False)
 
     assert create_demo_admin() == "Refreshed the superuser admin.\n"
@@ -33,7 +33,7 @@ def test_it_gives_an_existing_admin_password_and_rights_back():
     assert (admin.name, admin.is_superuser, admin.is_active, admin.is_agent) == ("Ada", True, True, True)
 
 
-def test_a_taken_address_is_a_clear_refusal():
+def test_a_taken_address_is_refused():
     User.objects.create_user("ada", "ADMIN@example.com", "hers")
 
     with pytest.raises(CommandError, match="belongs to another user"):
@@ -42,7 +42,7 @@ def test_a_taken_address_is_a_clear_refusal():
     assert User.objects.get().username == "ada"
 
 
-def test_production_refuses_unless_somebody_is_sure(settings):
+def test_production_refuses_without_yes(settings):
     settings.SETTINGS_MODULE = "config.settings.production"
 
     with pytest.raises(CommandError, match="--yes"):

@@ -4,10 +4,11 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, transaction
 
 from helpdesk.demo.users import PASSWORD, refuse_production
+from helpdesk.users.actions import add_user, change_password, update_user
 from helpdesk.users.models import Role, User
 
 USERNAME = "admin"
-EMAIL = "admin@example.com"
+RIGHTS = {"email": "admin@example.com", "role": Role.AGENT, "is_superuser": True, "is_active": True}
 
 
 class Command(BaseCommand):
@@ -18,23 +19,23 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do it even with the production settings")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        refuse_production(sure=options["yes"])
-        is_new = make_or_refresh_admin()
+        refuse_production(confirmed=options["yes"])
+        try:
+            is_new = create_or_reset_admin()
+        except IntegrityError as error:
+            raise CommandError(f"The address {RIGHTS['email']} belongs to another user.") from error
         if options["verbosity"]:
             self.stdout.write(f"{'Made' if is_new else 'Refreshed'} the superuser {USERNAME}.")
 
 
 @transaction.atomic
-def make_or_refresh_admin() -> bool:
-    """Save the demo's superuser; True when there was none. Raises CommandError when somebody else has its address."""
-    admin = User.objects.select_for_update().filter(username=USERNAME).first()
-    is_new = admin is None
-    admin = admin or User(username=USERNAME, name="Demo Admin")
-    admin.email, admin.role, admin.is_superuser, admin.is_active = EMAIL, Role.AGENT, True, True
-    admin.set_password(PASSWORD)
-    try:
-        with transaction.atomic():
-            admin.save()
-    except IntegrityError as error:
-        raise CommandError(f"The address {EMAIL} belongs to another user.") from error
-    return is_new
+def create_or_reset_admin() -> bool:
+    """Save the demo's superuser; return whether it is new. Raises IntegrityError if its address is taken."""
+    admin = User.objects.filter(username=USERNAME).first()
+    if admin is None:
+        admin = User(username=USERNAME, name="Demo Admin", **RIGHTS)
+        admin.set_password(PASSWORD)
+        add_user(admin, by=admin)
+        return True
+    change_password(update_user(admin.pk, changes=RIGHTS, by=admin), new_password=PASSWORD)
+    return False

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import OutputWrapper
+from django.db import IntegrityError
 
-from helpdesk.demo.generation import cast_of, generate
-from helpdesk.demo.loading import empty_tables, settle_tables
-from helpdesk.demo.progress import progress
+from helpdesk.demo.generation import generate_tickets, get_or_create_participants
+from helpdesk.demo.rows import delete_all_tickets, vacuum
 from helpdesk.demo.users import PASSWORD, refuse_production
 from helpdesk.users.models import Language
 
@@ -30,7 +30,7 @@ MAXIMUM_COMMENTS_PER_TICKET = 10_000
 
 class Command(BaseCommand):
     help = (
-        f"Fill the helpdesk with believable tickets of demo users, whose password is {PASSWORD}. Tells nobody. "
+        f"Fill the helpdesk with realistic tickets of demo users, whose password is {PASSWORD}. Notifies nobody. "
         "Run again, it adds more tickets of the same users."
     )
     # They import every URL and view, which takes longer than a thousand tickets.
@@ -46,37 +46,43 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do it even with the production settings")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        refuse_production(sure=options["yes"])
+        refuse_production(confirmed=options["yes"])
         check(options)
         if not options["verbosity"]:
             self.stdout = OutputWrapper(StringIO())
         started = perf_counter()
         if options["flush"]:
-            empty_tables()
+            delete_all_tickets()
             self.stdout.write("Deleted all tickets, comments and history.")
-        rows = self.fill(options)
-        settle_tables()
+        rows = self.generate(options)
+        vacuum()
         self.stdout.write(summary(rows, seconds=perf_counter() - started))
 
-    def fill(self, options: dict[str, Any]) -> "Counter[str]":
-        """Write the tickets and return how many rows there are of each kind."""
-        people = cast_of(
+    def generate(self, options: dict[str, Any]) -> "Counter[str]":
+        """Write the tickets, report every tenth of them, and return how many rows there are of each kind."""
+        participants = get_or_create_participants(
             customers=options["customers"],
             agents=options["agents"],
             languages=LANGUAGES[options["locale"]],
         )
         seed = secrets.randbelow(MAXIMUM_SEED) if options["seed"] is None else options["seed"]
         self.stdout.write(f"--seed={seed} makes the same tickets again.")
-        numbers = {name: options[name] for name in ("tickets", "comments_per_ticket")}
-        rows = Counter[str]()
+        total, rows = options["tickets"], Counter[str]()
+        numbers = {"tickets": total, "comments_per_ticket": options["comments_per_ticket"], "seed": seed}
         try:
-            with progress("tickets", total=options["tickets"], stream=self.stdout) as advance:
-                for batch in generate(people, seed=seed, **numbers):
-                    rows.update(batch.counts)
-                    advance(batch.counts["tickets"])
+            for batch in generate_tickets(participants, **numbers):
+                tenths = rows["tickets"] * 10 // total
+                rows.update(
+                    {name: len(getattr(batch, name)) for name in ("tickets", "comments", "events", "documents")}
+                )
+                if rows["tickets"] * 10 // total > tenths:
+                    self.stdout.write(f"{rows['tickets']:,} of {total:,} tickets")
+                    self.stdout.flush()
         except KeyboardInterrupt:
-            written = f"at least {rows['tickets']:,} of {options['tickets']:,} tickets are written"
+            written = f"at least {rows['tickets']:,} of {total:,} tickets are written"
             raise CommandError(f"Stopped: {written}, each with all that belongs to it.") from None
+        except IntegrityError as error:
+            raise CommandError(f"A demo user was deleted meanwhile. {error}") from error
         return rows
 
 
@@ -93,5 +99,4 @@ def check(options: dict[str, Any]) -> None:
 
 def summary(rows: "Counter[str]", *, seconds: float) -> str:
     parts = [f"{rows[name]:,} {name}" for name in ("tickets", "comments", "events")]
-    total = sum(rows.values())
-    return f"{parts[0]}, {parts[1]} and {parts[2]} in {seconds:.2f} s, {total / seconds:,.0f} rows a second."
+    return f"{parts[0]}, {parts[1]} and {parts[2]} in {seconds:.2f} s, {rows.total() / seconds:,.0f} rows a second."
