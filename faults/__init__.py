@@ -1,1 +1,1 @@
-"""Runs the product as real processes, breaks it, and holds what happened against what is promised."""
+"""Runs the product as real processes, breaks one of them, and checks the recorded results against the promises."""

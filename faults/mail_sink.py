@@ -1,7 +1,7 @@
-"""An SMTP server that does what a file tells it: python -m faults.mail_sink PORT FOLDER.
+"""An SMTP server whose behaviour is set by a file: python -m faults.mail_sink PORT FOLDER.
 
-`script.json` in the folder is read anew for every command. `received.jsonl` gets a line for each message when it has
-arrived, `accepted.jsonl` when the answer is 250, before the client can read it.
+`script.json` in the folder is read for every command. `received.jsonl` gets a line for each message when it has arrived,
+`accepted.jsonl` when the reply is 250, before the client can read it.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ POLL_SECONDS = 0.02
 
 
 class Script(TypedDict, total=False):
-    """What the server does; an empty one accepts everything."""
+    """The behaviour of the server; an empty one accepts everything."""
 
     refused: dict[str, str]
-    """Answers to RCPT, by address: `550 Unknown`."""
+    """Replies to RCPT, by address: `550 Unknown`."""
     data_reply: str
-    """The answer to every message."""
+    """The reply to every message."""
     holds: bool
-    """Whether messages wait for their answer until the script says otherwise."""
+    """Whether replies to messages wait until this is false."""
     hangs_up: bool
-    """Whether the connection is cut instead of an answer to a message."""
+    """Whether the connection is aborted instead of a reply to a message."""
 
 
 class Handler:
-    """Named as aiosmtpd calls it."""
+    """The hooks that aiosmtpd calls by their names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class Handler:
             content if isinstance(content, bytes) else content.encode(), policy=email.policy.default
         )
         line = {"id": message["Message-ID"], "to": envelope.rcpt_tos[0], "at": time.time()}
-        self.note("received", line)
+        self.log("received", line)
         while self.script().get("holds"):  # noqa: ASYNC110 -- another process ends it
             await asyncio.sleep(POLL_SECONDS)
         script = self.script()
@@ -69,10 +69,10 @@ class Handler:
             return "421 Hung up"
         reply = script.get("data_reply", "250 Accepted")
         if reply.startswith("250"):
-            self.note("accepted", line)
+            self.log("accepted", line)
         return reply
 
-    def note(self, name: str, line: dict[str, Any]) -> None:
+    def log(self, name: str, line: dict[str, Any]) -> None:
         with (self.folder / f"{name}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 

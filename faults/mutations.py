@@ -1,4 +1,4 @@
-"""Three ways to build it wrong, each of which the suite has to notice; FAULTS_MUTATION names one of them."""
+"""Three defects, each of which must fail the suite; FAULTS_MUTATION names the one to build in."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ CLAIM_WITHOUT_LEASE = """
 
 
 def no_sweep() -> None:
-    """Trust Celery to lose no task."""
+    """Rely on Celery to lose no task."""
     del settings.CELERY_BEAT_SCHEDULE["send-due-emails"]
 
 
@@ -30,7 +30,7 @@ def no_lease() -> None:
 
 
 def sequence_as_cursor() -> None:
-    """Remember the highest number that was announced, and look only behind it: numbers are taken before the commit."""
+    """Announce only events after the highest announced id, although ids are taken before the commit."""
 
     def announce_all(self: Announcer) -> None:
         announced = TicketEvent.objects.exclude(announced_at=None)

@@ -1,4 +1,4 @@
-"""A program of the product, run as a group of processes that can be killed, hung and started again."""
+"""A process group of the product that can be killed, stopped, suspended and started again."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from compose.embedded.guard import Guard
 from compose.embedded.options import ROOT
 from compose.embedded.processes import kill_group
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
 
-def until(condition: Callable[[], object], *, seconds: float = PATIENCE_SECONDS, what: str = "") -> None:
-    """Wait for a condition to hold; AssertionError when it does not in time."""
+def wait_until(condition: Callable[[], object], *, seconds: float = TIMEOUT_SECONDS, what: str = "") -> None:
+    """Wait for a condition to hold; AssertionError, naming `what`, when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -25,7 +25,7 @@ def until(condition: Callable[[], object], *, seconds: float = PATIENCE_SECONDS,
 
 
 class Program:
-    """Runs one command at a time; what it says is kept in a file beside the others'."""
+    """Runs one command, at most one process group at a time; its output is appended to a log file in the folder."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Program:
         self.environment = environment
         self.is_ready = is_ready
         self.process: subprocess.Popen[bytes] | None = None
-        self.began_at = 0
+        self.log_offset = 0
 
     @property
     def pid(self) -> int:
@@ -55,10 +55,10 @@ class Program:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def begin(self) -> None:
-        """Start it without waiting until it works."""
+    def launch(self) -> None:
+        """Start it without waiting until it is ready."""
         with self.log.open("ab") as log:
-            self.began_at = log.tell()
+            self.log_offset = log.tell()
             self.process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
@@ -70,23 +70,23 @@ class Program:
             )
         self.guard.will_end(self.process.pid)
 
-    def said(self) -> str:
-        """Return what it has said since it was started last."""
+    def output(self) -> str:
+        """Return the output since the last start."""
         with self.log.open("rb") as log:
-            log.seek(self.began_at)
+            log.seek(self.log_offset)
             return log.read().decode(errors="replace")
 
     def start(self) -> None:
-        self.begin()
+        self.launch()
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        until(lambda: not self.is_running() or self.is_ready(), what=f"{self.name} works")
+        wait_until(lambda: not self.is_running() or self.is_ready(), what=f"{self.name} is ready")
         if not self.is_running():
-            raise AssertionError(f"{self.name} has ended:\n{self.said()[-3000:]}")
+            raise AssertionError(f"{self.name} has ended:\n{self.output()[-3000:]}")
 
     def signal(self, number: int) -> None:
-        """Send a signal to the program and its children."""
+        """Send a signal to the whole process group."""
         os.killpg(self.pid, number)
 
     def kill(self) -> None:
@@ -94,7 +94,7 @@ class Program:
         self.wait()
 
     def stop(self) -> None:
-        """Ask it to end, as a supervisor does, and wait until it has."""
+        """Send SIGTERM, as a supervisor does, and wait until the process has ended."""
         if self.is_running():
             os.kill(self.pid, signal.SIGTERM)
         self.wait()
@@ -102,7 +102,7 @@ class Program:
 
     def wait(self) -> None:
         if self.process is not None:
-            self.process.wait(PATIENCE_SECONDS)
+            self.process.wait(TIMEOUT_SECONDS)
 
     def restart(self) -> None:
         self.kill()

@@ -1,4 +1,4 @@
-"""The product with times so short that a fault is over in seconds."""
+"""The settings of the product under test, with times so short that it recovers within seconds."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ SHORT_OPTIONS = f"{DATABASE['OPTIONS']['options']} -c idle_in_transaction_sessio
 DATABASES = {"default": DATABASE | {"OPTIONS": DATABASE["OPTIONS"] | {"options": SHORT_OPTIONS}}}
 ANNOUNCER_IDLE_TIMEOUT = timedelta(seconds=5)
 
-# Requests: counted as ever, and never refused
+# Requests: counted, but never refused
 THROTTLE_USER_RATE = THROTTLE_ANON_RATE = THROTTLE_LOGIN_RATE = THROTTLE_TICKET_RATE = THROTTLE_COMMENT_RATE = (
     "1000000/minute"
 )

@@ -1,4 +1,4 @@
-"""A helpdesk that is reached over HTTP, with what its database and its SMTP server have on record."""
+"""A helpdesk as its clients reach it over HTTP, with the records of its database and its SMTP server."""
 
 import ssl
 from contextlib import suppress
@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
-PASSWORD = "testpass123"
-CLIENT_SECONDS = 20
+from helpdesk.demo import PASSWORD
+
+REQUEST_TIMEOUT_SECONDS = 20
 OUTSTANDING = """
     SELECT (SELECT count(*) FROM tickets_ticketevent WHERE announced_at IS NULL),
         (SELECT count(*) FROM emails_email WHERE state = 'pending')
@@ -15,10 +16,10 @@ OUTSTANDING = """
 
 
 class Site:
-    """What workloads and checks need of a stack, whether its processes run here or in containers."""
+    """What workloads and checks need of a stack, whether it runs as local processes or in containers."""
 
-    site: str
-    """Scheme, host and port, as a client gives them."""
+    url: str
+    """Scheme, host and port, as clients use them."""
     tls: ssl.SSLContext | None = None
     socket_tls: ssl.SSLContext | None = None
 
@@ -26,7 +27,7 @@ class Site:
         self.tokens: dict[str, str] = {}
 
     def sql(self, query: str, *parameters: Any, rows: bool = True) -> Any:
-        """Return the rows of a query, or how many there are."""
+        """Return the rows of a query, or their number."""
         raise NotImplementedError
 
     def mails(self, kind: str) -> list[dict[str, Any]]:
@@ -39,36 +40,36 @@ class Site:
 
     def web_answers(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.site}/livez", verify=self.verify).is_success
+            return httpx.get(f"{self.url}/livez", verify=self.verify).is_success
         return False
 
-    def is_settled(self) -> bool:
-        """Tell whether every event is announced and no e-mail is pending."""
-        return not any(self.owed())
+    def is_idle(self) -> bool:
+        """Return whether every event is announced and no e-mail is pending."""
+        return not any(self.outstanding())
 
-    def owed(self) -> tuple[int, int]:
-        """Return how many events are to be announced, and e-mails to be sent."""
+    def outstanding(self) -> tuple[int, int]:
+        """Return the number of events to announce and of e-mails to send."""
         ((events, mails),) = self.sql(OUTSTANDING)
         return events, mails
 
     def token(self, username: str) -> str:
-        """Return an access token of a user's, of one login for the whole suite."""
+        """Return an access token of a user; they log in once for the whole suite."""
         if username not in self.tokens:
             self.tokens[username] = self.login(username)["access"]
         return self.tokens[username]
 
     def login(self, username: str) -> dict[str, str]:
         body = {"username": username, "password": PASSWORD}
-        answer = httpx.post(f"{self.site}/api/auth/token/", json=body, verify=self.verify)
-        pair: dict[str, str] = answer.raise_for_status().json()
+        response = httpx.post(f"{self.url}/api/auth/token/", json=body, verify=self.verify)
+        pair: dict[str, str] = response.raise_for_status().json()
         return pair
 
     def client(self, username: str) -> httpx.Client:
         return httpx.Client(
-            base_url=f"{self.site}/api",
+            base_url=f"{self.url}/api",
             headers={"Authorization": f"Bearer {self.token(username)}"},
             verify=self.verify,
-            timeout=CLIENT_SECONDS,
+            timeout=REQUEST_TIMEOUT_SECONDS,
         )
 
     def user_id(self, username: str) -> int:

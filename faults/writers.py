@@ -1,4 +1,4 @@
-"""People who open tickets, comment and resolve over HTTP, and note what they were answered."""
+"""Users who open tickets, comment and change statuses over HTTP; each request is recorded with its result."""
 
 import random
 import threading
@@ -17,7 +17,7 @@ STATUSES = ("in_progress", "resolved", "closed", "open")
 
 @dataclass(frozen=True)
 class Write:
-    """One request: `text` is in no other, `status` None when no answer came."""
+    """One request: `text` is unique, `status` None without a response."""
 
     kind: str
     text: str
@@ -30,83 +30,81 @@ class Write:
 
 
 class Writer(threading.Thread):
-    """A customer with tickets of their own, and the agent who works on them, until `end`.
+    """A customer with tickets of their own, and the agent who works on them, until `stop`.
 
-    With `repeats`, a request that was not answered, or with 503, is sent again until it is.
+    With `repeats`, a request without a response, or with 503, is sent again until it succeeds.
     """
 
-    def __init__(self, world: Site, number: int, *, seed: int, repeats: bool = False) -> None:
+    def __init__(self, site: Site, number: int, *, seed: int, repeats: bool = False) -> None:
         super().__init__(name=f"writer-{number}", daemon=True)
-        self.random = random.Random(f"{seed} {number}")
+        self.rng = random.Random(f"{seed} {number}")
         self.number = number
         self.repeats = repeats
-        self.customer = world.client(f"customer_{number}")
-        self.agent = world.client(f"agent_{number}")
-        self.agent_id = world.user_id(f"agent_{number}")
+        self.customer = site.client(f"customer_{number}")
+        self.agent = site.client(f"agent_{number}")
+        self.agent_id = site.user_id(f"agent_{number}")
         self.prefix = f"{time.time_ns():x}-{number}"
         self.tickets: list[int] = []
         self.statuses: dict[int, str] = {}
         self.writes: list[Write] = []
-        self.ended = threading.Event()
+        self.stopped = threading.Event()
 
     def run(self) -> None:
-        while not self.ended.wait(PAUSE_SECONDS):
-            acts = (
-                [self.open_ticket, self.change_status, self.comment, self.comment]
-                if self.tickets
-                else [self.open_ticket]
-            )
-            self.random.choice(acts)()
+        while not self.stopped.wait(PAUSE_SECONDS):
+            choices = [self.open_ticket]
+            if self.tickets:
+                choices += [self.change_status, self.comment, self.comment]
+            self.rng.choice(choices)()
 
-    def end(self) -> None:
-        """Let the request that is under way end, and send no other."""
-        self.ended.set()
+    def stop(self) -> None:
+        """Wait for the request in flight, and send no other."""
+        self.stopped.set()
         self.join()
         self.customer.close()
         self.agent.close()
 
     def open_ticket(self) -> None:
-        title = self.text()
+        title = self.unique_text()
         ticket = self.send(self.customer, "POST", "/tickets/", "ticket", title, title=title, description="D")
         if ticket is None:
             return
         path = f"/tickets/{ticket['id']}/"
-        if self.send(self.agent, "PATCH", path, "assignee", self.text(), assigned_to=self.agent_id):
+        if self.send(self.agent, "PATCH", path, "assignee", self.unique_text(), assigned_to=self.agent_id):
             self.tickets.append(ticket["id"])
             self.statuses[ticket["id"]] = "open"
 
     def change_status(self) -> None:
-        ticket_id = self.random.choice(self.tickets)
-        status = self.random.choice([status for status in STATUSES if status != self.statuses[ticket_id]])
-        if self.send(self.agent, "PATCH", f"/tickets/{ticket_id}/", "status", self.text(), status=status):
+        ticket_id = self.rng.choice(self.tickets)
+        status = self.rng.choice([status for status in STATUSES if status != self.statuses[ticket_id]])
+        if self.send(self.agent, "PATCH", f"/tickets/{ticket_id}/", "status", self.unique_text(), status=status):
             self.statuses[ticket_id] = status
 
     def comment(self) -> None:
-        author = self.random.choice([self.customer, self.agent])
-        ticket_id, content = self.random.choice(self.tickets), self.text()
+        author = self.rng.choice([self.customer, self.agent])
+        ticket_id, content = self.rng.choice(self.tickets), self.unique_text()
         self.send(author, "POST", "/comments/", "comment", content, ticket=ticket_id, content=content)
 
-    def text(self) -> str:
+    def unique_text(self) -> str:
         return f"{self.prefix}-{len(self.writes)}"
 
     def send(
         self, client: httpx.Client, method: str, path: str, kind: str, text: str, **body: Any
     ) -> dict[str, Any] | None:
-        """Return what was written, None if it was perhaps not."""
+        """Return the written object, None if the request was not acknowledged."""
         while True:
             began_at = time.monotonic()
-            answer = asked(client, method, path, body)
-            status = None if answer is None else answer.status_code
+            response = response_or_none(client, method, path, body)
+            status = None if response is None else response.status_code
             self.writes.append(Write(kind, text, status, time.monotonic() - began_at))
-            if answer is not None and answer.is_success:
-                written: dict[str, Any] = answer.json()
+            if response is not None and response.is_success:
+                written: dict[str, Any] = response.json()
                 return written
             if not (self.repeats and status in {None, httpx.codes.SERVICE_UNAVAILABLE}):
                 return None
             time.sleep(REPEAT_SECONDS)
 
 
-def asked(client: httpx.Client, method: str, path: str, body: dict[str, Any]) -> httpx.Response | None:
+def response_or_none(client: httpx.Client, method: str, path: str, body: dict[str, Any]) -> httpx.Response | None:
     try:
         return client.request(method, path, json=body)
     except httpx.TransportError:

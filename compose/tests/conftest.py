@@ -5,8 +5,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from compose.embedded.image import make_image
 from compose.tests.containers import LocalContainers, ProductionContainers, running
-from compose.tests.production_world import ProductionWorld
-from faults.world import running_world
+from compose.tests.production_stack import ProductionStack
+from faults.stack import running_stack
 
 WITH_ALL_OF_PRODUCTION = ("test_production_contract.py", "test_production_stops.py")
 
@@ -35,13 +35,13 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def lasting_production(request, tmp_path_factory):
+def session_production(request, tmp_path_factory):
     if request.config.getoption("containers"):
-        stack = running(ProductionContainers(tmp_path_factory.mktemp("production")))
+        context = running(ProductionContainers(tmp_path_factory.mktemp("production")))
     else:
-        stack = running_world(partial(ProductionWorld, image=request.getfixturevalue("production_image")))
-    with stack as world:
-        yield world
+        context = running_stack(partial(ProductionStack, image=request.getfixturevalue("production_image")))
+    with context as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def local_containers(tmp_path_factory):
 
 
 @pytest.fixture
-def production(lasting_production):
-    """All of production behind its proxy, calm before each test."""
-    lasting_production.calm()
-    return lasting_production
+def production(session_production):
+    """All of production behind its proxy, wait_until_idle before each test."""
+    session_production.wait_until_idle()
+    return session_production

@@ -17,10 +17,10 @@ from psycopg import sql
 from compose.embedded.compose_files import compose_tool
 from compose.embedded.options import ROOT
 from compose.embedded.ports import LOOPBACK, free_port
-from compose.tests.production_world import FOR_A_LOAD, socket_tls
-from faults.program import until
+from compose.tests.production_stack import FOR_A_LOAD, socket_tls
+from faults.program import wait_until
 from faults.site import Site
-from faults.world import AGENTS, CUSTOMERS, USERNAMES
+from faults.stack import USER_OPTIONS, USERNAMES
 
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 START_SECONDS = 180
@@ -105,7 +105,7 @@ class ComposeStack(Site):
 
     def wait_until_healthy(self, *services):
         for service in services:
-            until(partial(self.is_healthy, service), seconds=START_SECONDS, what=f"{service} is healthy")
+            wait_until(partial(self.is_healthy, service), seconds=START_SECONDS, what=f"{service} is healthy")
 
     def down(self):
         self.compose("down", "--volumes", "--remove-orphans", "--timeout=10")
@@ -135,15 +135,14 @@ class ComposeStack(Site):
         return [{"id": message["MessageID"], "to": message["To"][0]["Address"]} for message in reversed(found)]
 
     def make_users(self, service):
-        people = [f"--customers={CUSTOMERS}", f"--agents={AGENTS}"]
-        self.manage(service, "generate_fake_data", "--tickets=0", *people, "--seed=1", "--yes")
+        self.manage(service, "generate_fake_data", *USER_OPTIONS)
         for username in USERNAMES:
             self.token(username)
 
-    def calm(self):
+    def wait_until_idle(self):
         self.wait_until_healthy(*self.services)
-        until(self.web_answers, what="the site answers")
-        until(self.is_settled, what="everything is settled")
+        wait_until(self.web_answers, what="the site answers")
+        wait_until(self.is_idle, what="nothing is outstanding")
 
 
 class ProductionContainers(ComposeStack):
@@ -154,7 +153,7 @@ class ProductionContainers(ComposeStack):
 
     def __init__(self, folder):
         self.port, plain_port = free_port(), free_port()
-        self.site, self.plain_site = f"https://localhost:{self.port}", f"http://localhost:{plain_port}"
+        self.url, self.plain_site = f"https://localhost:{self.port}", f"http://localhost:{plain_port}"
         self.site_url = VALUES["SITE_URL"]
         ports = {"HTTP_PORT": plain_port, "HTTPS_PORT": self.port}
         super().__init__(
@@ -172,8 +171,8 @@ class ProductionContainers(ComposeStack):
     def up(self):
         self.compose("up", "--detach", "--build", *self.scale, seconds=1800)
         self.wait_until_healthy("proxy")
-        until(self.has_certificate, what="the proxy has a certificate")
-        until(self.web_answers, what="the site answers")
+        wait_until(self.has_certificate, what="the proxy has a certificate")
+        wait_until(self.web_answers, what="the site answers")
         self.make_users("web")
 
     def has_certificate(self):
@@ -198,7 +197,7 @@ class LocalContainers(ComposeStack):
 
     def __init__(self, folder):
         port, self.flower_port = free_port(), free_port()
-        self.site = self.plain_site = f"http://localhost:{port}"
+        self.url = self.plain_site = f"http://localhost:{port}"
         variables = {"PORT": port, "FLOWER_PORT": self.flower_port}
         variables |= {"HELPDESK_UID": os.getuid(), "HELPDESK_GID": os.getgid()} | FOR_A_LOAD
         files = ["docker-compose.local.yml"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from faults.program import until
+from faults.program import wait_until
 
 CLIENTS = 4
 REQUESTS_MEANWHILE = 40
@@ -15,15 +15,15 @@ REQUESTS_MEANWHILE = 40
 class Load(threading.Thread):
     """A client that reads and writes without a pause, and notes every answer."""
 
-    def __init__(self, world, username, ticket):
+    def __init__(self, stack, username, ticket):
         super().__init__(daemon=True)
-        self.client = world.client(username)
+        self.client = stack.client(username)
         self.ticket = ticket
         self.answers = Counter()
-        self.ended = threading.Event()
+        self.stopped = threading.Event()
 
     def run(self):
-        while not self.ended.is_set():
+        while not self.stopped.is_set():
             self.note("GET", "/tickets/")
             self.note("POST", "/comments/", json={"ticket": self.ticket, "content": "Hello"})
             self.note("PATCH", f"/tickets/{self.ticket}/", json={"priority": "high"})
@@ -34,27 +34,27 @@ class Load(threading.Thread):
         except httpx.TransportError as error:
             self.answers[repr(error)] += 1
 
-    def end(self):
-        self.ended.set()
+    def stop(self):
+        self.stopped.set()
         self.join()
         self.client.close()
 
 
-def new_ticket(world):
-    with world.client("customer_1") as customer:
+def new_ticket(stack):
+    with stack.client("customer_1") as customer:
         return customer.post("/tickets/", json={"title": "Stop", "description": "D"}).raise_for_status().json()["id"]
 
 
 @contextmanager
-def loaded(world):
-    loads = [Load(world, "agent_1", new_ticket(world)) for _ in range(CLIENTS)]
+def loaded(stack):
+    loads = [Load(stack, "agent_1", new_ticket(stack)) for _ in range(CLIENTS)]
     for load in loads:
         load.start()
     try:
         yield loads
     finally:
         for load in loads:
-            load.end()
+            load.stop()
 
 
 def answered(loads):
@@ -63,4 +63,4 @@ def answered(loads):
 
 def wait_for_answers(loads):
     goal = answered(loads).total() + REQUESTS_MEANWHILE
-    until(lambda: answered(loads).total() >= goal, what="requests are answered")
+    wait_until(lambda: answered(loads).total() >= goal, what="requests are answered")

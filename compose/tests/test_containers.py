@@ -11,9 +11,9 @@ import pytest
 
 from compose.tests.containers import docker
 from compose.tests.load import answered, loaded, new_ticket, wait_for_answers
-from faults.flow import flowing
 from faults.history import History
-from faults.program import until
+from faults.program import wait_until
+from faults.workload import running_workload
 
 pytestmark = pytest.mark.containers
 
@@ -92,13 +92,13 @@ def test_all_replicas_answer(production):
     "service", ["web", "websocket", "celeryworker", "celerybeat", "announcer", "redis", "postgres", "proxy", "flower"]
 )
 def test_a_restart_of_each_container_loses_nothing(production, service):
-    with flowing(production, seed=SEED, repeats=True) as flow:
+    with running_workload(production, seed=SEED, repeats=True) as workload:
         production.compose("restart", "--timeout=60", service)
         production.wait_until_healthy(service)
-        flow.wait_for_writes(3)
+        workload.wait_for_writes(3)
 
-        flow.settle(seconds=DELIVERED_SECONDS)
-        History(flow).check()
+        workload.wait_until_delivered(seconds=DELIVERED_SECONDS)
+        History(workload).check()
 
 
 def test_web_is_replaced_under_load_without_a_failed_request(production):
@@ -131,7 +131,7 @@ def test_uploads_that_stall_keep_nobody_waiting(production, path):
     with ExitStack() as stack, ThreadPoolExecutor(STALLED_UPLOADS) as pool:
         for connection in pool.map(lambda _: upload_that_stalls(production, path), range(STALLED_UPLOADS)):
             stack.enter_context(connection)
-        site = stack.enter_context(httpx.Client(base_url=production.site, verify=production.tls))
+        site = stack.enter_context(httpx.Client(base_url=production.url, verify=production.tls))
         agent = stack.enter_context(production.client("agent_1"))
 
         slowest = max(
@@ -143,7 +143,7 @@ def test_uploads_that_stall_keep_nobody_waiting(production, path):
 
 def test_what_a_backup_holds_comes_back_after_the_database_is_destroyed(production):
     new_ticket(production)
-    until(production.is_settled, what="everything is settled")
+    wait_until(production.is_idle, what="everything is settled")
     writers = ["web", "websocket", "celeryworker", "celerybeat", "announcer"]
     production.compose("stop", "--timeout=60", *writers)
     codes = {
@@ -161,7 +161,7 @@ def test_what_a_backup_holds_comes_back_after_the_database_is_destroyed(producti
     restored = sums_of_tables(production)
     production.execute("redis", "redis-cli", "flushall")
     production.compose("up", "--detach", *production.scale)
-    production.calm()
+    production.wait_until_idle()
 
     assert restored == before
     assert set(codes.values()) == {0}, codes

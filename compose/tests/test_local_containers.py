@@ -5,9 +5,9 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from faults.flow import flowing
 from faults.history import History
-from faults.program import until
+from faults.program import wait_until
+from faults.workload import running_workload
 
 pytestmark = pytest.mark.containers
 
@@ -17,16 +17,16 @@ DELIVERED_SECONDS = 120
 
 @pytest.fixture
 def local(local_containers):
-    local_containers.calm()
+    local_containers.wait_until_idle()
     return local_containers
 
 
 def test_its_pages_answer(local):
     pages = [
-        f"{local.site}/",
-        f"{local.site}/api/docs/",
-        f"{local.site}/api/schema/",
-        f"{local.site}/admin/login/",
+        f"{local.url}/",
+        f"{local.url}/api/docs/",
+        f"{local.url}/api/schema/",
+        f"{local.url}/admin/login/",
         f"http://localhost:{local.flower_port}/",
         f"http://localhost:{local.mail_port}/",
     ]
@@ -36,19 +36,19 @@ def test_its_pages_answer(local):
 
 @pytest.mark.parametrize("service", ["django", "celeryworker", "celerybeat", "announcer", "redis", "postgres"])
 def test_a_restart_of_each_container_loses_nothing(local, service):
-    with flowing(local, seed=SEED, repeats=True) as flow:
+    with running_workload(local, seed=SEED, repeats=True) as workload:
         local.compose("restart", "--timeout=60", service)
         local.wait_until_healthy(service)
-        flow.wait_for_writes(3)
+        workload.wait_for_writes(3)
 
-        flow.settle(seconds=DELIVERED_SECONDS)
-        History(flow).check()
+        workload.wait_until_delivered(seconds=DELIVERED_SECONDS)
+        History(workload).check()
 
 
 def title_of_the_schema(stack):
     """Return the title, None while the server starts again."""
     with suppress(httpx.TransportError, httpx.HTTPStatusError):
-        response = httpx.get(f"{stack.site}/api/schema/", headers={"Accept": "application/json"})
+        response = httpx.get(f"{stack.url}/api/schema/", headers={"Accept": "application/json"})
         return response.raise_for_status().json()["info"]["title"]
     return None
 
@@ -57,4 +57,4 @@ def test_a_changed_source_is_loaded(local):
     with (local.folder / "config" / "settings" / "local.py").open("a") as file:
         file.write('SPECTACULAR_SETTINGS["TITLE"] = "Changed"\n')
 
-    until(lambda: title_of_the_schema(local) == "Changed", what="the new title is shown")
+    wait_until(lambda: title_of_the_schema(local) == "Changed", what="the new title is shown")

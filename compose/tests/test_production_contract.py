@@ -9,8 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from faults.program import until
-from faults.site import PASSWORD
+from faults.program import wait_until
+from helpdesk.demo import PASSWORD
 
 FAILURES_BEFORE_A_PAUSE = 5
 LIVE_SECONDS = 10
@@ -45,7 +45,7 @@ def agent(production):
 
 @pytest.fixture
 def anybody(production):
-    with httpx.Client(base_url=production.site, verify=production.tls, timeout=20) as client:
+    with httpx.Client(base_url=production.url, verify=production.tls, timeout=20) as client:
         yield client
 
 
@@ -58,7 +58,7 @@ def ticket(customer):
 
 
 def socket(production, token):
-    url = f"{production.site.replace('https', 'wss')}/ws/notifications/?token={token}"
+    url = f"{production.url.replace('https', 'wss')}/ws/notifications/?token={token}"
     return connect(url, ssl=production.socket_tls, proxy=None, open_timeout=LIVE_SECONDS)
 
 
@@ -146,7 +146,7 @@ def test_live_events_and_e_mails_tell_those_whom_it_concerns(production, custome
         added = heard(customers, "comment_added")
         customers.send('{"type": "ping"}')
         pong = heard(customers, "pong")
-    until(production.is_settled, what="everything is mailed")
+    wait_until(production.is_idle, what="everything is mailed")
 
     number = f"[Ticket #{ticket['id']}]"
     assert (created["ticket"]["id"], created["message"]) == (ticket["id"], f"New ticket #{ticket['id']}: Live")

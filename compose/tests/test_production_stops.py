@@ -7,9 +7,9 @@ import threading
 import psycopg
 
 from compose.tests.load import answered, loaded, new_ticket, wait_for_answers
-from faults.flow import flowing
 from faults.history import History
-from faults.program import until
+from faults.program import wait_until
+from faults.workload import running_workload
 
 SEED = 1
 DELIVERED_SECONDS = 60
@@ -41,10 +41,10 @@ def test_a_request_in_flight_is_answered_and_one_that_comes_meanwhile_waits_for_
     with psycopg.connect(production.postgres.url) as other:
         other.execute("SELECT FROM tickets_ticket WHERE id = %s FOR UPDATE", [ticket])
         in_flight.start()
-        until(lambda: production.sql(IS_WAITING, rows=False), what="the request waits for the row")
+        wait_until(lambda: production.sql(IS_WAITING, rows=False), what="the request waits for the row")
         for web in production.webs:
             os.kill(web.pid, signal.SIGTERM)
-        until(lambda: all("Stopping worker" in web.said() for web in production.webs), what="they stop")
+        wait_until(lambda: all("Stopping worker" in web.output() for web in production.webs), what="they stop")
         meanwhile = threading.Thread(target=ask, args=["meanwhile"], kwargs={"priority": "low"})
         meanwhile.start()
     in_flight.join()
@@ -60,15 +60,15 @@ def test_a_request_in_flight_is_answered_and_one_that_comes_meanwhile_waits_for_
 
 def test_f8_what_each_process_had_begun_is_done_and_sockets_resume(production):
     codes = {}
-    with flowing(production, seed=SEED, repeats=True) as flow:
-        for program in production.products:
+    with running_workload(production, seed=SEED, repeats=True) as workload:
+        for program in production.product_programs:
             program.stop()
             codes[program.name] = program.process.returncode
             program.start()
-            flow.wait_for_writes(3)
+            workload.wait_for_writes(3)
 
-        flow.settle(seconds=DELIVERED_SECONDS)
-        History(flow).check()
+        workload.wait_until_delivered(seconds=DELIVERED_SECONDS)
+        History(workload).check()
 
     assert set(codes.values()) == {0}, codes
 
@@ -77,15 +77,15 @@ def test_a_worker_sends_the_mail_that_it_has_begun(production):
     before = len(production.mails("received"))
     production.script_mail({"holds": True})
     new_ticket(production)
-    until(lambda: len(production.mails("received")) > before, what="a mail is under way")
+    wait_until(lambda: len(production.mails("received")) > before, what="a mail is under way")
 
     os.kill(production.worker.pid, signal.SIGTERM)
-    until(lambda: "Warm shutdown" in production.worker.said(), what="the worker stops")
+    wait_until(lambda: "Warm shutdown" in production.worker.output(), what="the worker stops")
     production.script_mail({})
     production.worker.wait()
     code = production.worker.process.returncode
     production.worker.start()
-    until(production.is_settled, seconds=DELIVERED_SECONDS, what="everything is sent")
+    wait_until(production.is_idle, seconds=DELIVERED_SECONDS, what="everything is sent")
 
     ids = [mail["id"] for mail in production.mails("accepted")]
     assert code == 0

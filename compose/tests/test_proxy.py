@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.topology import Topology
-from compose.tests.production_world import socket_tls
+from compose.tests.production_stack import socket_tls
 from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.users.tests.factories import UserFactory
 

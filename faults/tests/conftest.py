@@ -1,4 +1,4 @@
-"""One world for each process of the tests, calm before each of them."""
+"""One stack for each process of the tests, idle before each of them."""
 
 import os
 import random
@@ -6,54 +6,54 @@ from functools import partial
 
 import pytest
 
-from faults.flow import flowing
 from faults.history import History
-from faults.world import LocalWorld, running_world
+from faults.stack import LocalStack, running_stack
+from faults.workload import running_workload
 
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 SECONDS = float(os.environ.get("FAULT_SECONDS", "2"))
-"""How long a fault lasts, or goes on being made."""
+"""How long a lasting fault lasts."""
 ROUNDS = max(2, round(SECONDS / 2))
-"""How often one is made that takes a moment."""
-LAST_WORDS = 4_000
+"""How often a momentary fault is repeated."""
+LOG_CHARACTERS = 4_000
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Show with a failure what every program has said at last."""
+    """Show the end of every program's output with a failure."""
     report = yield
-    if report.failed and "world" in item.funcargs:
-        for log in sorted(item.funcargs["world"].folder.glob("*.log")):
-            report.sections.append((f"{log.stem} at last", log.read_text(errors="replace")[-LAST_WORDS:]))
+    if report.failed and "stack" in item.funcargs:
+        for log in sorted(item.funcargs["stack"].folder.glob("*.log")):
+            report.sections.append((f"end of {log.name}", log.read_text(errors="replace")[-LOG_CHARACTERS:]))
     return report
 
 
 @pytest.fixture(scope="session")
-def lasting_world():
-    make = partial(LocalWorld, mutation=os.environ.get("FAULTS_MUTATION", ""))
-    with running_world(make) as world:
-        yield world
+def session_stack():
+    create = partial(LocalStack, mutation=os.environ.get("FAULTS_MUTATION", ""))
+    with running_stack(create) as stack:
+        yield stack
 
 
 @pytest.fixture
-def world(lasting_world):
-    lasting_world.calm()
-    return lasting_world
+def stack(session_stack):
+    session_stack.wait_until_idle()
+    return session_stack
 
 
 @pytest.fixture
-def flow(world):
-    """Traffic from before the fault until it is settled."""
-    with flowing(world, seed=SEED) as running:
+def workload(stack):
+    """Return a workload that runs from before the fault until the end of the test."""
+    with running_workload(stack, seed=SEED) as running:
         yield running
 
 
 @pytest.fixture
-def dice(request):
+def rng(request):
     return random.Random(f"{SEED} {request.node.name}")
 
 
-def check(flow, **allowed):
-    """Let everything be delivered, and hold it against the promises."""
-    flow.settle()
-    History(flow).check(**allowed)
+def check(workload, **allowed):
+    """Wait until everything is delivered, and check it against the promises."""
+    workload.wait_until_delivered()
+    History(workload).check(**allowed)

@@ -1,23 +1,23 @@
-"""F20: whoever may no longer see a thing is told nothing more of it, with open sockets and warm caches."""
+"""F20: a user who loses access gets nothing more, even with open sockets and warm caches."""
 
 import itertools
 
 import httpx
 import pytest
 
-from faults.listeners import Listener
-from faults.program import until
+from faults.live_clients import LiveClient
+from faults.program import wait_until
 from faults.settings import WEBSOCKET_HEARTBEAT
-from faults.site import PASSWORD
+from helpdesk.demo import PASSWORD
 
 from .conftest import SEED
 
-AT_ONCE_SECONDS = 1
-MAKE = f"""
+REACTION_SECONDS = 1
+CREATE = f"""
 from helpdesk.users.models import User
 User.objects.create_user("%s", "%s@example.com", "{PASSWORD}", role="agent")
 """
-ACT = """
+CHANGE = """
 from helpdesk.core import background
 from helpdesk.users import actions
 from helpdesk.users.models import User
@@ -38,48 +38,48 @@ numbers = itertools.count(1)
 
 
 @pytest.fixture
-def person(world):
-    """An agent of this test's own, who is deactivated afterwards."""
+def username(stack):
+    """Return an agent of this test's own, who is deactivated afterwards."""
     name = f"person_{next(numbers)}"
-    world.django(MAKE % (name, name))
+    stack.run_in_shell(CREATE % (name, name))
     yield name
-    world.django(ACT % (name, CHANGES["deactivate"]))
+    stack.run_in_shell(CHANGE % (name, CHANGES["deactivate"]))
 
 
-def ticket_of_another(world, title):
-    with world.client("customer_4") as customer:
+def open_ticket(stack, title):
+    with stack.client("customer_4") as customer:
         return customer.post("/tickets/", json={"title": title, "description": "D"}).raise_for_status().json()["id"]
 
 
-def seen_by(world, access, title):
-    answer = httpx.get(
-        f"{world.site}/api/tickets/", params={"search": title}, headers={"Authorization": f"Bearer {access}"}
+def search(stack, access, text):
+    response = httpx.get(
+        f"{stack.url}/api/tickets/", params={"search": text}, headers={"Authorization": f"Bearer {access}"}
     )
-    return answer.status_code, answer.json().get("count")
+    return response.status_code, response.json().get("count")
 
 
 @pytest.mark.parametrize("has_redis", [True, False], ids=["with Redis", "without Redis"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_f20_nothing_more_is_told_or_shown(world, person, change, has_redis):
-    tokens = world.login(person)
-    listener = Listener(world, person, seed=SEED, token=tokens["access"])
-    listener.start()
-    until(lambda: listener.first, what="the agent listens")
-    seen = ticket_of_another(world, "Seen")
-    until(lambda: seen in [event.ticket_id for event in listener.applied], what="the agent is told")
-    assert seen_by(world, tokens["access"], f"#{seen}") == (200, 1)
+def test_f20_a_user_without_access_is_sent_and_shown_nothing_more(stack, username, change, has_redis):
+    tokens = stack.login(username)
+    client = LiveClient(stack, username, seed=SEED, token=tokens["access"])
+    client.start()
+    wait_until(lambda: client.first, what="the agent is connected")
+    visible = open_ticket(stack, "Visible")
+    wait_until(lambda: visible in [event.ticket_id for event in client.applied], what="the agent is notified")
+    assert search(stack, tokens["access"], f"#{visible}") == (200, 1)
 
     if not has_redis:
-        world.valkey.kill()
-    world.django(ACT % (person, CHANGES[change] % tokens))
-    patience = AT_ONCE_SECONDS if has_redis else WEBSOCKET_HEARTBEAT.total_seconds() + AT_ONCE_SECONDS
+        stack.valkey.kill()
+    stack.run_in_shell(CHANGE % (username, CHANGES[change] % tokens))
+    seconds = REACTION_SECONDS if has_redis else WEBSOCKET_HEARTBEAT.total_seconds() + REACTION_SECONDS
     if CLOSE_CODES[change]:
-        until(lambda: CLOSE_CODES[change] in listener.closings, seconds=patience, what="the socket is closed")
-    secret = ticket_of_another(world, "Secret")
-    assert seen_by(world, tokens["access"], f"#{seen}") == REST[change]
+        wait_until(lambda: CLOSE_CODES[change] in client.close_codes, seconds=seconds, what="the socket is closed")
+    secret = open_ticket(stack, "Secret")
+    assert search(stack, tokens["access"], f"#{visible}") == REST[change]
     if not has_redis:
-        world.valkey.start()
-    until(world.is_settled)
+        stack.valkey.start()
+    wait_until(stack.is_idle)
 
-    listener.end()
-    assert secret not in [event.ticket_id for event in listener.applied]
+    client.stop()
+    assert secret not in [event.ticket_id for event in client.applied]

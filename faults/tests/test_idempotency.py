@@ -1,4 +1,4 @@
-"""F23: requests with one Idempotency-Key, many at once, and again after the web server was killed."""
+"""F23: requests with the same Idempotency-Key, many at once, and again after the web server was killed."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from faults.program import until
+from faults.program import wait_until
 from helpdesk.tickets.models import BELL
 
 from .conftest import ROUNDS
@@ -25,48 +25,48 @@ AGENTS = "SELECT username FROM users_user WHERE role = 'agent' AND is_active"
 
 
 def post(client, key):
-    """Open a ticket whose title is its key; return the answer, or None when there was none."""
+    """Open a ticket whose title is its key; return the response, or None without one."""
     with suppress(httpx.TransportError):
         body = {"title": key, "description": "D"}
         return client.post("/tickets/", json=body, headers={"Idempotency-Key": key})
     return None
 
 
-def check_one_effect(world, key, answers):
-    """Check that the answers with 201 are one ticket, the only one, of which every agent gets one e-mail."""
-    until(world.is_settled, what="everything is settled")
-    (body,) = {answer.content for answer in answers if answer.status_code == httpx.codes.CREATED}
-    assert world.sql(TICKETS, key) == [(httpx.Response(200, content=body).json()["id"],)]
-    outbox = dict(world.sql(OUTBOX, key))
-    assert sorted(outbox.values()) == sorted(username for (username,) in world.sql(AGENTS))
-    arrived = Counter(mail["id"].strip("<>").partition("@")[0] for mail in world.mails("accepted"))
+def check_one_effect(stack, key, responses):
+    """Check that all responses with 201 are the same ticket, the only one, and that every agent gets one e-mail."""
+    wait_until(stack.is_idle, what="nothing is outstanding")
+    (body,) = {response.content for response in responses if response.status_code == httpx.codes.CREATED}
+    assert stack.sql(TICKETS, key) == [(httpx.Response(200, content=body).json()["id"],)]
+    outbox = dict(stack.sql(OUTBOX, key))
+    assert sorted(outbox.values()) == sorted(username for (username,) in stack.sql(AGENTS))
+    arrived = Counter(mail["id"].strip("<>").partition("@")[0] for mail in stack.mails("accepted"))
     assert {uuid: arrived[uuid] for uuid in outbox} == dict.fromkeys(outbox, 1)
 
 
-def test_f23_requests_at_once_with_one_key_make_one_ticket(world):
+def test_f23_concurrent_requests_with_one_key_create_one_ticket(stack):
     key = uuid4().hex
-    with world.client("customer_1") as customer, ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        answers = list(pool.map(lambda _: post(customer, key), range(PARALLEL_REQUESTS)))
+    with stack.client("customer_1") as customer, ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        responses = list(pool.map(lambda _: post(customer, key), range(PARALLEL_REQUESTS)))
 
-    assert {answer.status_code for answer in answers} <= {httpx.codes.CREATED, httpx.codes.CONFLICT}
-    check_one_effect(world, key, answers)
+    assert {response.status_code for response in responses} <= {httpx.codes.CREATED, httpx.codes.CONFLICT}
+    check_one_effect(stack, key, responses)
 
 
-def test_f23_a_request_whose_web_server_was_killed_after_the_commit_is_answered_when_it_is_repeated(world):
+def test_f23_a_repeated_request_is_answered_after_the_web_server_was_killed_at_the_commit(stack):
     for _ in range(ROUNDS):
         key = uuid4().hex
         with (
-            world.client("customer_1") as customer,
+            stack.client("customer_1") as customer,
             ThreadPoolExecutor() as pool,
-            psycopg.connect(world.postgres.url, autocommit=True) as connection,
+            psycopg.connect(stack.postgres.url, autocommit=True) as connection,
         ):
             connection.execute(f"LISTEN {BELL}")
             first = pool.submit(post, customer, key)
             for _bell in connection.notifies(stop_after=1):
-                world.web.kill()
-            answers = [answer for answer in [first.result()] if answer]
-            world.web.start()
-            answers.append(post(customer, key))
+                stack.web.kill()
+            responses = [response for response in [first.result()] if response]
+            stack.web.start()
+            responses.append(post(customer, key))
 
-        assert answers[-1].headers["Idempotency-Replayed"] == "true"
-        check_one_effect(world, key, answers)
+        assert responses[-1].headers["Idempotency-Replayed"] == "true"
+        check_one_effect(stack, key, responses)

@@ -1,35 +1,35 @@
-"""F6: PostgreSQL is killed, or cuts its connections."""
+"""F6: PostgreSQL is killed, or terminates its connections."""
 
-from faults.world import WORKER_PROCESSES
+from faults.stack import WORKER_PROCESSES
 
 from .conftest import ROUNDS, check
 
-CUT = """
+TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 
 
-def statuses_of_refusals(flow):
-    return {write.status for write in flow.writes if not write.is_acknowledged}
+def failed_statuses(workload):
+    return {write.status for write in workload.writes if not write.is_acknowledged}
 
 
-def test_f6_everything_outlives_a_postgresql_that_is_killed(world, flow):
+def test_f6_every_process_survives_a_postgresql_that_is_killed(stack, workload):
     for _ in range(ROUNDS):
-        world.postgres.kill()
-        world.postgres.start()
-        flow.wait_for_writes(5)
+        stack.postgres.kill()
+        stack.postgres.start()
+        workload.wait_for_writes(5)
 
-    # A lease may end while nobody can note that its message was accepted.
-    check(flow, duplicates=ROUNDS * WORKER_PROCESSES)
-    assert statuses_of_refusals(flow) <= {503}
-    assert all(program.is_running() for program in world.programs)
+    # A lease may end while no worker can record that its message was accepted.
+    check(workload, duplicates=ROUNDS * WORKER_PROCESSES)
+    assert failed_statuses(workload) <= {503}
+    assert all(program.is_running() for program in stack.programs)
 
 
-def test_f6_everything_outlives_cut_connections(world, flow):
+def test_f6_every_process_survives_terminated_connections(stack, workload):
     for _ in range(ROUNDS):
-        world.sql(CUT)
-        flow.wait_for_writes(5)
+        stack.sql(TERMINATE)
+        workload.wait_for_writes(5)
 
-    check(flow)
-    assert statuses_of_refusals(flow) <= {503}
+    check(workload)
+    assert failed_statuses(workload) <= {503}

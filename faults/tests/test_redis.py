@@ -1,4 +1,4 @@
-"""F3, F4, F5: Redis is killed, emptied, hung, or not there from the beginning."""
+"""F3, F4, F5: Redis is killed, emptied, hung, or down from the beginning."""
 
 import signal
 import time
@@ -7,9 +7,9 @@ import httpx
 import pytest
 import redis
 
-from faults.flow import flowing
-from faults.program import until
-from faults.world import WORKER_PROCESSES
+from faults.program import wait_until
+from faults.stack import WORKER_PROCESSES
+from faults.workload import running_workload
 
 from .conftest import ROUNDS, SECONDS, SEED, check
 
@@ -17,76 +17,76 @@ LONGEST_WRITE_SECONDS = 0.5
 DELIVERED_SECONDS = 30
 
 
-def all_answered(flow):
-    return [write for write in flow.writes if not write.is_acknowledged] == []
+def all_acknowledged(workload):
+    return all(write.is_acknowledged for write in workload.writes)
 
 
-def kill(world, flow):
-    world.valkey.kill()
-    flow.wait_for_writes(5)
-    world.valkey.start()
+def kill(stack, workload):
+    stack.valkey.kill()
+    workload.wait_for_writes(5)
+    stack.valkey.start()
 
 
-def empty(world, flow, *, times=1):
-    # So that there are tasks in it.
-    world.worker.signal(signal.SIGSTOP)
+def empty(stack, workload, *, times=1):
+    # So that tasks are queued in it.
+    stack.worker.signal(signal.SIGSTOP)
     for _ in range(times):
-        flow.wait_for_writes(5)
-        redis.Redis(port=world.valkey_port).flushall()
-    world.worker.signal(signal.SIGCONT)
+        workload.wait_for_writes(5)
+        redis.Redis(port=stack.valkey_port).flushall()
+    stack.worker.signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("outage", [kill, empty])
-def test_f3_soon_after_an_outage_of_redis_all_is_delivered(world, flow, outage):
-    outage(world, flow)
+def test_f3_soon_after_an_outage_of_redis_everything_is_delivered(stack, workload, outage):
+    outage(stack, workload)
     ended = time.monotonic()
 
-    flow.settle()
+    workload.wait_until_delivered()
     assert time.monotonic() - ended < DELIVERED_SECONDS
 
 
-def test_f3_a_redis_that_is_killed_takes_nothing_with_it(world, flow):
+def test_f3_killing_redis_loses_nothing(stack, workload):
     for _ in range(ROUNDS):
-        kill(world, flow)
-        flow.wait_for_writes(5)
+        kill(stack, workload)
+        workload.wait_for_writes(5)
 
-    check(flow)
-    assert all_answered(flow)
-
-
-def test_f3_a_redis_that_is_emptied_takes_nothing_with_it(world, flow):
-    empty(world, flow, times=ROUNDS)
-
-    # What was under way when its worker was frozen for longer than the lease is sent again.
-    check(flow, duplicates=WORKER_PROCESSES)
-    assert all_answered(flow)
+    check(workload)
+    assert all_acknowledged(workload)
 
 
-def test_f4_a_redis_that_hangs_slows_no_write_and_loses_nothing(world, flow):
-    began = len(flow.writes)
+def test_f3_emptying_redis_loses_nothing(stack, workload):
+    empty(stack, workload, times=ROUNDS)
 
-    world.valkey.signal(signal.SIGSTOP)
+    # A message in flight when its worker was suspended for longer than the lease is sent again.
+    check(workload, duplicates=WORKER_PROCESSES)
+    assert all_acknowledged(workload)
+
+
+def test_f4_a_redis_that_hangs_slows_no_write_and_loses_nothing(stack, workload):
+    began = len(workload.writes)
+
+    stack.valkey.signal(signal.SIGSTOP)
     time.sleep(SECONDS)
-    flow.stop_writing()
-    slowest = max(write.seconds for write in flow.writes[began:])
-    world.valkey.signal(signal.SIGCONT)
+    workload.stop_writing()
+    slowest = max(write.seconds for write in workload.writes[began:])
+    stack.valkey.signal(signal.SIGCONT)
 
-    check(flow)
-    assert all_answered(flow)
+    check(workload)
+    assert all_acknowledged(workload)
     assert slowest < LONGEST_WRITE_SECONDS
 
 
-def test_f5_everything_starts_without_redis_and_recovers_by_itself(world):
-    for program in world.programs:
+def test_f5_everything_starts_without_redis_and_recovers_by_itself(stack):
+    for program in stack.programs:
         program.kill()
-    for program in world.programs[1:]:
-        program.begin()
-    until(world.web_answers, what="the web server answers")
-    readiness = httpx.get(f"{world.site}/readyz")
+    for program in stack.programs[1:]:
+        program.launch()
+    wait_until(stack.web_answers, what="the web server answers")
+    readiness = httpx.get(f"{stack.url}/readyz")
 
-    with flowing(world, seed=SEED) as flow:
-        world.valkey.start()
-        check(flow)
+    with running_workload(stack, seed=SEED) as workload:
+        stack.valkey.start()
+        check(workload)
 
     assert (readiness.status_code, readiness.json()["status"]) == (200, "degraded")
-    assert all_answered(flow)
+    assert all_acknowledged(workload)

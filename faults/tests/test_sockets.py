@@ -1,4 +1,4 @@
-"""F12, F13, F14, F24: very many events, very few, and clients whose connection breaks or closes."""
+"""F12, F13, F14, F24: very many events, very few, and clients whose connections break or close."""
 
 import threading
 import time
@@ -7,22 +7,22 @@ from contextlib import contextmanager, suppress
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from faults.flow import HEADS, flowing
-from faults.listeners import Listener
-from faults.program import until
+from faults.live_clients import LiveClient
+from faults.program import wait_until
+from faults.workload import LAST_SEQS, running_workload
 
 from .conftest import SECONDS, SEED, check
 
 EVENTS = 2_000
-LONGEST_SECONDS = 5
-CUTS_A_SECOND = 10
-AT_ONCE_SECONDS = 1
+MAXIMUM_SECONDS = 5
+BREAKS_A_SECOND = 10
+REACTION_SECONDS = 1
 FAN_OUTS = max(30, round(10 * SECONDS))
 EVENTS_AT_ONCE = 20
-LEAVERS = 4
-"""Clients of each user that close: with those that are still closing, they stay below the ten that a user may have."""
+CLOSING_CLIENTS = 4
+"""Of each user: together with connections that are still closing, they stay below the limit of ten."""
 ANNOUNCED = "SELECT uuid::text, extract(epoch FROM announced_at)::float FROM tickets_ticketevent"
-TELL = """
+PREPARE = """
 import time
 from django.db import transaction
 from django.utils import timezone
@@ -35,7 +35,7 @@ origin = actions.Origin(agent, EventSource.COMMAND)
 customer = User.objects.get(username="customer_3")
 ticket = actions.create_ticket(actions.Origin(customer, EventSource.COMMAND), title="Many", description="D")
 
-def tell(count):
+def record_comments(count):
     with transaction.atomic():
         now = timezone.now()
         comments = Comment.objects.bulk_create(
@@ -44,135 +44,135 @@ def tell(count):
         added = (actions.event(origin, ticket, EventKind.COMMENT_ADDED, comment=c, at=now) for c in comments)
         actions.record(ticket, *added)
 """
-TELL_MANY = f"{TELL}\ntell({EVENTS})"
-TELL_FEW_OFTEN = f"""{TELL}
+RECORD_MANY = f"{PREPARE}\nrecord_comments({EVENTS})"
+RECORD_FEW_OFTEN = f"""{PREPARE}
 assignee = User.objects.get(username="agent_2")
 actions.update_ticket(origin, ticket.pk, changes={{"assigned_to": assignee}})
 for _ in range({FAN_OUTS}):
-    tell({EVENTS_AT_ONCE})
+    record_comments({EVENTS_AT_ONCE})
     time.sleep(0.4)
 """
 
 
-class Listening:
-    """Clients of one user, who wants no e-mails of comments meanwhile; they end with the block."""
-
-    def __init__(self, world, username, *, count):
-        self.world, self.username = world, username
-        self.listeners = [Listener(world, username, seed=SEED + number) for number in range(count)]
-
-    def want_emails(self, *, wanted):
-        with self.world.client(self.username) as client:
-            client.patch("/preferences/", json={"comment_added": {"email": wanted}}).raise_for_status()
-
-    def __enter__(self):
-        self.want_emails(wanted=False)
-        for listener in self.listeners:
-            listener.start()
-        until(lambda: all(listener.first is not None for listener in self.listeners), what="the clients listen")
-        return self.listeners
-
-    def __exit__(self, *_):
-        for listener in self.listeners:
-            listener.may_read.set()
-            listener.end()
-        self.want_emails(wanted=True)
+@contextmanager
+def connected_clients(stack, username, *, count):
+    """Run clients of one user, who gets no e-mails of comments meanwhile."""
+    clients = [LiveClient(stack, username, seed=SEED + number) for number in range(count)]
+    set_emails(stack, username, enabled=False)
+    for client in clients:
+        client.start()
+    try:
+        wait_until(lambda: all(client.first is not None for client in clients), what="the clients are connected")
+        yield clients
+    finally:
+        for client in clients:
+            client.may_read.set()
+            client.stop()
+        set_emails(stack, username, enabled=True)
 
 
-def applied_from_the_first_on(listener):
-    numbers = [event.seq for event in listener.applied]
-    return numbers == list(range(listener.first, listener.first + len(numbers)))
+def set_emails(stack, username, *, enabled):
+    with stack.client(username) as client:
+        client.patch("/preferences/", json={"comment_added": {"email": enabled}}).raise_for_status()
 
 
-def test_f12_2000_events_at_once_reach_everybody_although_one_does_not_read(world):
-    with Listening(world, "customer_3", count=4) as listeners:
-        stalled, *healthy = listeners
+def has_no_gap(client):
+    numbers = [event.seq for event in client.applied]
+    return numbers == list(range(client.first, client.first + len(numbers)))
+
+
+def test_f12_2000_events_at_once_reach_every_client_although_one_does_not_read(stack):
+    with connected_clients(stack, "customer_3", count=4) as clients:
+        stalled, *healthy = clients
         stalled.may_read.clear()
 
-        world.django(TELL_MANY)
+        stack.run_in_shell(RECORD_MANY)
         committed_at = time.time()
-        until(lambda: all(len(listener.applied) == EVENTS for listener in healthy), what="the others are told")
-        took = max(listener.applied[-1].at for listener in healthy) - committed_at
+        wait_until(lambda: all(len(client.applied) == EVENTS for client in healthy), what="the others have all events")
+        took = max(client.applied[-1].at for client in healthy) - committed_at
         stalled.may_read.set()
-        until(lambda: len(stalled.applied) == EVENTS, what="the stalled one is told")
+        wait_until(lambda: len(stalled.applied) == EVENTS, what="the stalled client has all events")
 
-        assert all(applied_from_the_first_on(listener) for listener in listeners)
-    assert took < LONGEST_SECONDS
+        assert all(has_no_gap(client) for client in clients)
+    assert took < MAXIMUM_SECONDS
 
 
-def test_f13_a_socket_that_was_idle_hears_the_next_event(world):
-    with world.client("customer_4") as customer, world.client("agent_1") as agent:
+def test_f13_a_socket_that_was_idle_gets_the_next_event(stack):
+    with stack.client("customer_4") as customer, stack.client("agent_1") as agent:
         ticket = customer.post("/tickets/", json={"title": "Idle", "description": "D"}).json()
-        until(world.is_settled)
-        with Listening(world, "customer_4", count=1) as (listener,):
+        wait_until(stack.is_idle)
+        with connected_clients(stack, "customer_4", count=1) as (client,):
             time.sleep(3 * SECONDS)
             agent.post("/comments/", json={"ticket": ticket["id"], "content": "Hello"}).raise_for_status()
-            until(lambda: listener.applied, seconds=LONGEST_SECONDS, what="it hears")
+            wait_until(lambda: client.applied, seconds=MAXIMUM_SECONDS, what="the client has the event")
 
-            assert listener.closings == []
-
-
-def test_f14_clients_that_are_cut_at_random_apply_each_event_once(world, dice):
-    with flowing(world, seed=SEED) as flow:
-        for _ in range(round(CUTS_A_SECOND * SECONDS)):
-            dice.choice(flow.listeners).cut()
-            time.sleep(dice.uniform(0, 2 / CUTS_A_SECOND))
-
-        check(flow)
+            assert client.close_codes == []
 
 
-class Leaver(threading.Thread):
-    """A client that sends a Close frame at its first event, which is in the midst of others, and connects again."""
+def test_f14_clients_whose_connections_break_at_random_apply_each_event_once(stack, rng):
+    with running_workload(stack, seed=SEED) as workload:
+        for _ in range(round(BREAKS_A_SECOND * SECONDS)):
+            rng.choice(workload.clients).break_connection()
+            time.sleep(rng.uniform(0, 2 / BREAKS_A_SECOND))
 
-    def __init__(self, world, username):
+        check(workload)
+
+
+class ClosingClient(threading.Thread):
+    """A client that sends a Close frame at its first event, amid others, and connects again."""
+
+    def __init__(self, stack, username):
         super().__init__(daemon=True)
-        self.url = f"ws{world.site.removeprefix('http')}/ws/notifications/?token={world.token(username)}"
+        self.url = f"ws{stack.url.removeprefix('http')}/ws/notifications/?token={stack.token(username)}"
         self.closed = 0
-        self.ended = threading.Event()
+        self.stopped = threading.Event()
 
     def run(self):
-        while not self.ended.is_set():
+        while not self.stopped.is_set():
             with (
                 suppress(WebSocketException, TimeoutError),
-                connect(self.url, proxy=None, compression=None, close_timeout=AT_ONCE_SECONDS) as socket,
+                connect(self.url, proxy=None, compression=None, close_timeout=REACTION_SECONDS) as socket,
             ):
-                socket.recv(AT_ONCE_SECONDS)
+                socket.recv(REACTION_SECONDS)
                 self.closed += 1
 
-    def end(self):
-        self.ended.set()
+    def stop(self):
+        self.stopped.set()
         self.join()
 
 
 @contextmanager
-def leaving(world, usernames):
-    leavers = [Leaver(world, username) for username in usernames for _ in range(LEAVERS)]
-    for leaver in leavers:
-        leaver.start()
+def closing_clients(stack, usernames):
+    clients = [ClosingClient(stack, username) for username in usernames for _ in range(CLOSING_CLIENTS)]
+    for client in clients:
+        client.start()
     try:
-        yield leavers
+        yield clients
     finally:
-        for leaver in leavers:
-            leaver.end()
+        for client in clients:
+            client.stop()
 
 
-def longest_latency_seconds(world, listeners):
+def longest_latency_seconds(stack, clients):
     """Return the longest time from an event's announcement until a client has applied it."""
-    announced_at = dict(world.sql(ANNOUNCED))
-    return max(event.at - announced_at[event.id] for listener in listeners for event in listener.applied)
+    announced_at = dict(stack.sql(ANNOUNCED))
+    return max(event.at - announced_at[event.id] for client in clients for event in client.applied)
 
 
-def test_f24_connections_that_close_in_the_midst_of_a_fan_out_delay_no_other(world):
+def test_f24_connections_that_close_amid_a_fan_out_delay_no_other(stack):
     usernames = ["customer_3", "agent_2"]
-    with Listening(world, usernames[0], count=1) as of_customer, Listening(world, usernames[1], count=1) as of_agent:
-        listeners = of_customer + of_agent
-        with leaving(world, usernames) as leavers:
-            world.django(TELL_FEW_OFTEN)
-        heads = dict(world.sql(HEADS))
-        until(lambda: all(one.last == heads[one.username] for one in listeners), what="the others are told")
+    with (
+        connected_clients(stack, usernames[0], count=1) as of_customer,
+        connected_clients(stack, usernames[1], count=1) as of_agent,
+    ):
+        clients = of_customer + of_agent
+        with closing_clients(stack, usernames) as closing:
+            stack.run_in_shell(RECORD_FEW_OFTEN)
+        last_seqs = dict(stack.sql(LAST_SEQS))
+        wait_until(lambda: all(client.last == last_seqs[client.username] for client in clients), what="all have all")
 
-        assert longest_latency_seconds(world, listeners) < AT_ONCE_SECONDS
-        assert sum(leaver.closed for leaver in leavers) >= 3 * FAN_OUTS
-        assert all(len(listener.applied) >= FAN_OUTS * EVENTS_AT_ONCE for listener in listeners)
-        assert all(applied_from_the_first_on(listener) for listener in listeners)
-        assert [listener.closings for listener in listeners] == [[], []]
+        assert longest_latency_seconds(stack, clients) < REACTION_SECONDS
+        assert sum(client.closed for client in closing) >= 3 * FAN_OUTS
+        assert all(len(client.applied) >= FAN_OUTS * EVENTS_AT_ONCE for client in clients)
+        assert all(has_no_gap(client) for client in clients)
+        assert [client.close_codes for client in clients] == [[], []]

@@ -2,32 +2,32 @@
 
 import psycopg
 
-from faults.flow import flowing
+from faults.workload import running_workload
 from helpdesk.tickets.models import BELL
 
 from .conftest import ROUNDS, SEED, check
 
 
-def test_f8_what_a_stopping_web_server_does_not_answer_can_be_repeated(world):
-    with flowing(world, seed=SEED, repeats=True) as flow:
+def test_f8_requests_that_a_stopping_web_server_does_not_answer_can_be_repeated(stack):
+    with running_workload(stack, seed=SEED, repeats=True) as workload:
         for _ in range(ROUNDS):
-            flow.wait_for_writes(5)
-            world.web.stop()
-            world.web.start()
-        flow.wait_for_writes(5)
+            workload.wait_for_writes(5)
+            stack.web.stop()
+            stack.web.start()
+        workload.wait_for_writes(5)
 
-        check(flow)
+        check(workload)
 
-    assert {code for listener in flow.listeners for code in listener.closings} <= {1001, 1006, 1012}
+    assert {code for client in workload.clients for code in client.close_codes} <= {1001, 1006, 1012}
 
 
-def test_f9_what_was_committed_is_told_although_the_web_server_was_killed_at_that_moment(world, flow):
-    with psycopg.connect(world.postgres.url, autocommit=True) as connection:
+def test_f9_an_event_is_delivered_when_the_web_server_is_killed_right_after_its_commit(stack, workload):
+    with psycopg.connect(stack.postgres.url, autocommit=True) as connection:
         connection.execute(f"LISTEN {BELL}")
         for _ in range(ROUNDS):
             for _bell in connection.notifies(stop_after=1):
-                world.web.kill()
-            world.web.start()
-            flow.wait_for_writes(5)
+                stack.web.kill()
+            stack.web.start()
+            workload.wait_for_writes(5)
 
-    check(flow)
+    check(workload)

@@ -1,17 +1,17 @@
-"""F1, F2, F25: workers are killed between any two steps of theirs, or paused for longer than their lease."""
+"""F1, F2, F25: workers are killed between any two steps, or suspended for longer than their lease."""
 
 import signal
 
 import psycopg
 
-from faults.program import until
-from faults.world import WORKER_PROCESSES
+from faults.program import wait_until
+from faults.stack import WORKER_PROCESSES
 
 from .conftest import ROUNDS, check
 
-# What a worker reads between its claim and the SMTP server.
-HOLD_UP = "LOCK TABLE subscriptions_notificationpreference IN ACCESS EXCLUSIVE MODE"
-HELD_UP = """
+# A worker reads this table between its claim and the SMTP server.
+LOCK_PREFERENCES = "LOCK TABLE subscriptions_notificationpreference IN ACCESS EXCLUSIVE MODE"
+WAITING_FOR_PREFERENCES = """
     SELECT FROM pg_stat_activity, emails_email
     WHERE wait_event_type = 'Lock' AND query LIKE '%%subscriptions_notificationpreference%%' AND query NOT LIKE 'LOCK%%'
         AND pg_stat_activity.state = 'active' AND emails_email.id = %s AND lease_until > now()
@@ -20,57 +20,59 @@ WAITING_EMAIL = "SELECT id, uuid::text FROM emails_email WHERE state = 'pending'
 OPEN_ATTEMPTS = "SELECT FROM emails_attempt WHERE outcome = 'pending'"
 
 
-def test_f1_workers_that_are_killed_again_and_again_lose_nothing(world, flow):
+def test_f1_workers_that_are_killed_repeatedly_lose_nothing(stack, workload):
     for _ in range(ROUNDS):
-        flow.wait_for_writes(5)
-        world.worker.restart()
+        workload.wait_for_writes(5)
+        stack.worker.restart()
 
-    check(flow, duplicates=ROUNDS * WORKER_PROCESSES)
+    check(workload, duplicates=ROUNDS * WORKER_PROCESSES)
 
 
-def test_f2_a_worker_killed_between_the_servers_250_and_its_note_sends_the_same_message_again(world, flow):
-    world.script_mail({"holds": True})
-    # What came before may have been accepted at once.
-    before = len(world.mails("received"))
-    until(lambda: len(world.mails("received")) > before, what="a mail is under way")
-    held = world.mails("received")[before]["id"]
+def test_f2_a_worker_killed_between_the_servers_250_and_its_record_of_it_sends_the_same_message_again(stack, workload):
+    stack.script_mail({"holds": True})
+    # Earlier messages may have been accepted at once.
+    before = len(stack.mails("received"))
+    wait_until(lambda: len(stack.mails("received")) > before, what="a mail is being sent")
+    held = stack.mails("received")[before]["id"]
 
-    # The note needs the row, which somebody else holds when the server has accepted.
-    with psycopg.connect(world.postgres.url) as other:
+    # The worker cannot record that the server has accepted while another transaction locks the row.
+    with psycopg.connect(stack.postgres.url) as other:
         other.execute("SELECT FROM emails_email WHERE state = 'pending' FOR UPDATE")
-        world.script_mail({})
-        until(lambda: arrivals_of(world, held) == 1, what="the mail is accepted")
-        world.worker.kill()
-    world.worker.start()
+        stack.script_mail({})
+        wait_until(lambda: arrivals_of(stack, held) == 1, what="the mail is accepted")
+        stack.worker.kill()
+    stack.worker.start()
 
-    check(flow, duplicates=WORKER_PROCESSES)
-    assert arrivals_of(world, held) == 2
-
-
-def test_f25_a_worker_that_was_paused_for_longer_than_its_lease_sends_nothing_twice(world, flow):
-    flow.stop_writing()
-    until(world.is_settled)
-    world.worker.signal(signal.SIGSTOP)
-    with world.client("agent_1") as agent:
-        agent.post("/comments/", json={"ticket": flow.writers[0].tickets[0], "content": "Hello"}).raise_for_status()
-    until(lambda: world.sql(WAITING_EMAIL), what="an e-mail is enqueued")
-    ((email_id, uuid),) = world.sql(WAITING_EMAIL)
-    with psycopg.connect(world.postgres.url) as other:
-        other.execute(HOLD_UP)
-        world.worker.signal(signal.SIGCONT)
-        until(lambda: world.sql(HELD_UP, email_id, rows=False), what="a worker has claimed it")
-        world.worker.signal(signal.SIGSTOP)
-    world.second_worker.start()
-    until(lambda: any(uuid in mail["id"] for mail in world.mails("accepted")), what="another worker sends it")
-
-    world.worker.signal(signal.SIGCONT)
-    # It ends what it has begun.
-    world.worker.stop()
-
-    check(flow)
-    assert not world.sql(OPEN_ATTEMPTS, rows=False)
-    world.second_worker.stop()
+    check(workload, duplicates=WORKER_PROCESSES)
+    assert arrivals_of(stack, held) == 2
 
 
-def arrivals_of(world, message_id):
-    return [mail["id"] for mail in world.mails("accepted")].count(message_id)
+def test_f25_a_worker_that_was_suspended_for_longer_than_its_lease_sends_nothing_twice(stack, workload):
+    workload.stop_writing()
+    wait_until(stack.is_idle)
+    stack.worker.signal(signal.SIGSTOP)
+    with stack.client("agent_1") as agent:
+        agent.post(
+            "/comments/", json={"ticket": workload.writers[0].tickets[0], "content": "Hello"}
+        ).raise_for_status()
+    wait_until(lambda: stack.sql(WAITING_EMAIL), what="an e-mail is enqueued")
+    ((email_id, uuid),) = stack.sql(WAITING_EMAIL)
+    with psycopg.connect(stack.postgres.url) as other:
+        other.execute(LOCK_PREFERENCES)
+        stack.worker.signal(signal.SIGCONT)
+        wait_until(lambda: stack.sql(WAITING_FOR_PREFERENCES, email_id, rows=False), what="a worker has claimed it")
+        stack.worker.signal(signal.SIGSTOP)
+    stack.second_worker.start()
+    wait_until(lambda: any(uuid in mail["id"] for mail in stack.mails("accepted")), what="another worker sends it")
+
+    stack.worker.signal(signal.SIGCONT)
+    # It finishes its task.
+    stack.worker.stop()
+
+    check(workload)
+    assert not stack.sql(OPEN_ATTEMPTS, rows=False)
+    stack.second_worker.stop()
+
+
+def arrivals_of(stack, message_id):
+    return [mail["id"] for mail in stack.mails("accepted")].count(message_id)

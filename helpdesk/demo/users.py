@@ -9,9 +9,9 @@ from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError
 from django.utils import timezone
 
+from helpdesk.demo import PASSWORD
 from helpdesk.users.models import Language, Role, User
 
-PASSWORD = "testpass123"  # noqa: S105 -- public, and refused in production
 PRODUCTION_SETTINGS = "config.settings.production"
 ROWS_PER_INSERT = 2000
 # Longer than the history of their tickets.

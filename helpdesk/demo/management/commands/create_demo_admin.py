@@ -3,7 +3,8 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, transaction
 
-from helpdesk.demo.users import PASSWORD, refuse_production
+from helpdesk.demo import PASSWORD
+from helpdesk.demo.users import refuse_production
 from helpdesk.users.actions import add_user, change_password, update_user
 from helpdesk.users.models import Role, User
 

@@ -8,9 +8,10 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import OutputWrapper
 from django.db import IntegrityError
 
+from helpdesk.demo import PASSWORD
 from helpdesk.demo.generation import generate_tickets, get_or_create_participants
 from helpdesk.demo.rows import delete_all_tickets, vacuum
-from helpdesk.demo.users import PASSWORD, refuse_production
+from helpdesk.demo.users import refuse_production
 from helpdesk.users.models import Language
 
 LANGUAGES = {

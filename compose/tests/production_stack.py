@@ -9,7 +9,7 @@ import httpx
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.topology import Topology
-from faults.world import World
+from faults.stack import FaultStack
 
 # As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
 AS_THE_PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https"}
@@ -32,31 +32,32 @@ def socket_tls(behind):
     return context
 
 
-class ProductionWorld(World):
+class ProductionStack(FaultStack):
     """With production's settings and times, and a limit of requests that a test's load does not reach."""
 
     def __init__(self, folder, guard, *, image):
         self.topology = Topology(image=image, folder=folder / "production", port=free_port())
         self.topology.write_proxy_configuration()
-        self.site = self.site_url = self.topology.url
+        self.url = self.site_url = self.topology.url
         self.plain_site = f"http://localhost:{self.topology.http_port}"
         super().__init__(
             folder, guard, environment=self.topology.environment({"PATH": os.environ["PATH"]} | FOR_A_LOAD)
         )
 
-    def product(self):
+    def create_product_programs(self):
         commands = self.topology.commands()
         ports = {f"web-{number}": port for number, port in enumerate(self.topology.web_ports, start=1)}
         self.webs = [
-            self.program(name, commands[name], lambda port=port: self.is_alive(port)) for name, port in ports.items()
+            self.create_program(name, commands[name], lambda port=port: self.is_alive(port))
+            for name, port in ports.items()
         ]
-        self.websocket = self.program(
+        self.websocket = self.create_program(
             "websocket", commands["websocket"], lambda: answers(self.topology.websocket_port)
         )
-        self.announcer = self.program("announcer", commands["announcer"], self.has_leader)
-        self.worker = self.program("worker", commands["worker"], lambda: " ready." in self.worker.said())
-        self.beat = self.program("beat", commands["beat"], lambda: True)
-        self.proxy = self.program(
+        self.announcer = self.create_program("announcer", commands["announcer"], self.has_leader)
+        self.worker = self.create_program("worker", commands["worker"], lambda: " ready." in self.worker.output())
+        self.beat = self.create_program("beat", commands["beat"], lambda: True)
+        self.proxy = self.create_program(
             "proxy", commands["proxy"], lambda: self.topology.authority.exists() and self.ready()
         )
         return [*self.webs, self.websocket, self.announcer, self.worker, self.beat, self.proxy]

@@ -1,4 +1,4 @@
-"""All processes of the product, with servers of their own that a fault may break."""
+"""All processes of the product, with servers of their own that a test may break."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
 from compose.embedded.servers import temporary_folder
 from faults.mail_sink import Script
-from faults.program import Program, until
+from faults.program import Program, wait_until
 from faults.site import Site
 from helpdesk.tickets.announcer import LEADER_LOCK
 
@@ -26,25 +26,26 @@ USERNAMES = [
     *(f"customer_{number}" for number in range(1, CUSTOMERS + 1)),
     *(f"agent_{number}" for number in range(1, AGENTS + 1)),
 ]
+USER_OPTIONS = ["--tickets=0", f"--customers={CUSTOMERS}", f"--agents={AGENTS}", "--seed=1", "--yes"]
 WORKER_PROCESSES = 2
-KEY = "a secret of nobody's " * 3
+SECRET_KEY = "only for the tests of faults " * 3
 MANAGE = [sys.executable, "manage.py"]
 CELERY = [sys.executable, "-m", "celery", "--app", "config"]
-AnyWorld = TypeVar("AnyWorld", bound="World")
+AnyStack = TypeVar("AnyStack", bound="FaultStack")
 HAS_LEADER = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
 
 
-class World(Site):
-    """Made by `running_world`; every program in it works between two tests."""
+class FaultStack(Site):
+    """Created by `running_stack`; every program of it runs between two tests."""
 
     def __init__(self, folder: Path, guard: Guard, *, environment: Mapping[str, str]) -> None:
         super().__init__()
         self.folder = folder
         self.guard = guard
         self.valkey_port, self.mail_port = free_port(), free_port()
-        self.made: list[Program] = []
+        self.created: list[Program] = []
         self.environment = {
-            "DJANGO_SECRET_KEY": KEY,
+            "DJANGO_SECRET_KEY": SECRET_KEY,
             "REDIS_URL": f"redis://{LOOPBACK}:{self.valkey_port}/0",
             "CELERY_BROKER_URL": "",
             "CHANNEL_REDIS_URL": "",
@@ -53,26 +54,23 @@ class World(Site):
             **environment,
         }
         self.postgres = Postgres(folder / "postgres", guard)
-        self.valkey = self.program("valkey", valkey_command(self.valkey_port), self.valkey_answers)
-        self.mail = self.program("mail", self.mail_command(), self.mail_answers)
-        self.products = self.product()
-        self.programs = [self.valkey, self.mail, *self.products]
+        self.valkey = self.create_program("valkey", valkey_command(self.valkey_port), self.valkey_answers)
+        self.mail = self.create_program("mail", self.mail_command(), self.mail_answers)
+        self.product_programs = self.create_product_programs()
+        self.programs = [self.valkey, self.mail, *self.product_programs]
 
-    def product(self) -> list[Program]:
-        """Return the product's own programs."""
+    def create_product_programs(self) -> list[Program]:
         raise NotImplementedError
 
-    def program(self, name: str, command: list[str], is_ready: Callable[[], object]) -> Program:
+    def create_program(self, name: str, command: list[str], is_ready: Callable[[], object]) -> Program:
         program = Program(
             name, command, folder=self.folder, guard=self.guard, environment=self.environment, is_ready=is_ready
         )
-        self.made.append(program)
+        self.created.append(program)
         return program
 
     def mail_command(self) -> list[str]:
         return [sys.executable, "-m", "faults.mail_sink", str(self.mail_port), str(self.folder)]
-
-    # Whether something works
 
     def valkey_answers(self) -> bool:
         with suppress(redis.RedisError), redis.Redis(LOOPBACK, self.valkey_port, socket_timeout=1) as client:
@@ -85,26 +83,25 @@ class World(Site):
     def has_leader(self) -> bool:
         return bool(self.sql(HAS_LEADER, LEADER_LOCK, rows=False))
 
-    # What a test does to it
-
     def sql(self, query: str, *parameters: Any, rows: bool = True) -> Any:
-        """Return the rows of a query, or how many there are."""
+        """Return the rows of a query, or their number."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             cursor = connection.execute(query, parameters)
             return cursor.fetchall() if rows else cursor.rowcount
 
-    def django(self, code: str) -> None:
-        """Run code as `manage.py shell` does, in a process of its own."""
-        self.run("shell", "--no-imports", "-c", code)
+    def run_in_shell(self, code: str) -> None:
+        """Run code in a `manage.py shell`."""
+        self.manage("shell", "--no-imports", "-c", code)
 
-    def run(self, *arguments: str) -> None:
-        command = self.program("manage", [*MANAGE, *arguments], lambda: True)
-        command.begin()
+    def manage(self, *arguments: str) -> None:
+        command = self.create_program("manage", [*MANAGE, *arguments], lambda: True)
+        command.launch()
         command.wait()
         if command.process is None or command.process.returncode:
-            raise AssertionError(command.said())
+            raise AssertionError(command.output())
 
     def script_mail(self, script: Script) -> None:
+        """Set the behaviour of the SMTP server."""
         new = self.folder / "script.new"
         new.write_text(json.dumps(script))
         new.rename(self.folder / "script.json")
@@ -114,37 +111,39 @@ class World(Site):
         log = self.folder / f"{kind}.jsonl"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
-    def calm(self) -> None:
-        """Have everything run and work that a test has left otherwise."""
+    def wait_until_idle(self) -> None:
+        """Start what a test has left stopped, and wait until nothing is outstanding."""
         self.script_mail({})
         for program in self.programs:
             if not program.is_running():
-                program.begin()
+                program.launch()
         for program in self.programs:
             program.wait_until_ready()
-        until(self.is_settled, what="everything is settled")
+        wait_until(self.is_idle, what="nothing is outstanding")
 
 
-class LocalWorld(World):
-    """With the settings of faults/settings.py, without a proxy."""
+class LocalStack(FaultStack):
+    """The product with the settings of faults/settings.py, without a proxy."""
 
     def __init__(self, folder: Path, guard: Guard, *, mutation: str = "") -> None:
         self.web_port = free_port()
-        self.site = f"http://{LOOPBACK}:{self.web_port}"
+        self.url = f"http://{LOOPBACK}:{self.web_port}"
         environment = {"DJANGO_SETTINGS_MODULE": "faults.settings", "FAULTS_MUTATION": mutation}
         super().__init__(folder, guard, environment=environment)
 
-    def product(self) -> list[Program]:
+    def create_product_programs(self) -> list[Program]:
         daphne = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(self.web_port), "config.asgi:application"]
-        self.web = self.program("web", daphne, self.web_answers)
-        self.announcer = self.program("announcer", [*MANAGE, "announce_events"], self.has_leader)
-        self.second_announcer = self.program("second-announcer", [*MANAGE, "announce_events"], lambda: True)
+        self.web = self.create_program("web", daphne, self.web_answers)
+        self.announcer = self.create_program("announcer", [*MANAGE, "announce_events"], self.has_leader)
+        self.second_announcer = self.create_program("second-announcer", [*MANAGE, "announce_events"], lambda: True)
         alone = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         worker = [*CELERY, "worker", "--concurrency", str(WORKER_PROCESSES), *alone]
-        self.worker = self.program("worker", worker, lambda: " ready." in self.worker.said())
-        self.second_worker = self.program("second-worker", worker, lambda: " ready." in self.second_worker.said())
+        self.worker = self.create_program("worker", worker, lambda: " ready." in self.worker.output())
+        self.second_worker = self.create_program(
+            "second-worker", worker, lambda: " ready." in self.second_worker.output()
+        )
         beat = [*CELERY, "beat", "--schedule", str(self.folder / "beat"), "--pidfile=", "--loglevel", "INFO"]
-        self.beat = self.program("beat", beat, lambda: "Starting" in self.beat.said())
+        self.beat = self.create_program("beat", beat, lambda: "Starting" in self.beat.output())
         return [self.web, self.announcer, self.worker, self.beat]
 
 
@@ -154,17 +153,17 @@ def valkey_command(port: int) -> list[str]:
 
 
 class Postgres:
-    """A PostgreSQL that comes back on the port where it was."""
+    """A PostgreSQL that restarts on the same port."""
 
     def __init__(self, home: Path, guard: Guard) -> None:
         self.home = home
         self.guard = guard
-        self.stack = ExitStack()
+        self.exits = ExitStack()
         self.url = ""
         self.pid = 0
 
     def start(self) -> None:
-        server = self.stack.enter_context(running_postgres(self.home, guard=self.guard))
+        server = self.exits.enter_context(running_postgres(self.home, guard=self.guard))
         self.url, self.pid = server.url, server.process.pid
 
     def kill(self) -> None:
@@ -172,33 +171,31 @@ class Postgres:
         self.stop()
 
     def stop(self) -> None:
-        self.stack.close()
+        self.exits.close()
 
 
 @contextmanager
-def running_world(make: Callable[[Path, Guard], AnyWorld]) -> Iterator[AnyWorld]:
-    """Run everything, with the demo's users and not a single ticket."""
-    with ExitStack() as stack:
-        guard = stack.enter_context(Guard())
-        folder = stack.enter_context(temporary_folder(guard))
-        world = make(folder, guard)
-        stack.callback(world.postgres.stop)
-        world.postgres.start()
-        world.environment["DATABASE_URL"] = world.postgres.url
-        stack.callback(end_all, world.made)
-        world.valkey.start()
-        world.run("migrate", "--verbosity=0")
-        world.run(
-            "generate_fake_data", "--tickets=0", f"--customers={CUSTOMERS}", f"--agents={AGENTS}", "--seed=1", "--yes"
-        )
-        world.calm()
-        # Nobody can log in while Redis is away.
+def running_stack(create: Callable[[Path, Guard], AnyStack]) -> Iterator[AnyStack]:
+    """Run a stack with demo users and no tickets."""
+    with ExitStack() as exits:
+        guard = exits.enter_context(Guard())
+        folder = exits.enter_context(temporary_folder(guard))
+        stack = create(folder, guard)
+        exits.callback(stack.postgres.stop)
+        stack.postgres.start()
+        stack.environment["DATABASE_URL"] = stack.postgres.url
+        exits.callback(kill_all, stack.created)
+        stack.valkey.start()
+        stack.manage("migrate", "--verbosity=0")
+        stack.manage("generate_fake_data", *USER_OPTIONS)
+        stack.wait_until_idle()
+        # Nobody can log in while Redis is down.
         for username in USERNAMES:
-            world.token(username)
-        yield world
+            stack.token(username)
+        yield stack
 
 
-def end_all(programs: Iterable[Program]) -> None:
+def kill_all(programs: Iterable[Program]) -> None:
     for program in programs:
         if program.is_running():
             program.kill()
