@@ -3,25 +3,15 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from compose.embedded.guard import Guard
 from compose.embedded.options import ROOT
 from compose.embedded.processes import kill_group
+from helpdesk.testing import wait_until
 
 TIMEOUT_SECONDS = 60.0
-POLL_SECONDS = 0.02
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float = TIMEOUT_SECONDS, what: str = "") -> None:
-    """Wait for a condition to hold; AssertionError, naming `what`, when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Not within {seconds} s: {what or condition.__name__}")
-        time.sleep(POLL_SECONDS)
 
 
 class Program:

@@ -17,8 +17,9 @@ from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
 from compose.embedded.servers import temporary_folder
 from faults.mail_sink import Script
-from faults.program import Program, wait_until
+from faults.program import Program
 from faults.site import Site
+from helpdesk.testing import wait_until
 from helpdesk.tickets.announcer import LEADER_LOCK
 
 CUSTOMERS, AGENTS = 4, 2

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from faults.live_clients import LiveClient
-from faults.program import wait_until
 from faults.site import Site
 from faults.writers import Write, Writer
+from helpdesk.testing import wait_until
 
 WRITERS = 2
 TIMEOUT_SECONDS = float(os.environ.get("FAULT_TIMEOUT", "30"))

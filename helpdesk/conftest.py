@@ -10,6 +10,7 @@ from helpdesk.core.tests.valkey import Valkey
 from helpdesk.core.throttles import limiter
 from helpdesk.emails import receivers
 from helpdesk.emails.tasks import send_email
+from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import UserFactory
@@ -46,6 +47,15 @@ def empty_cache():
 def immediate_delivery(monkeypatch):
     """Send e-mails in the test's own thread, as soon as they are passed to the workers."""
     monkeypatch.setattr(receivers.delivery_queue, "give", lambda ids: [send_email(email_id) for email_id in ids])
+
+
+@pytest.fixture
+def redis_down(settings):
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": UNREACHABLE_REDIS_URL}}
+    settings.REDIS_URL = UNREACHABLE_REDIS_URL
+    limiter.cache_clear()
+    yield
+    limiter.cache_clear()
 
 
 @pytest.fixture

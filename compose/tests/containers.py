@@ -18,9 +18,9 @@ from compose.embedded.compose_files import compose_tool
 from compose.embedded.options import ROOT
 from compose.embedded.ports import LOOPBACK, free_port
 from compose.tests.production_stack import FOR_A_LOAD, socket_tls
-from faults.program import wait_until
 from faults.site import Site
 from faults.stack import USER_OPTIONS, USERNAMES
+from helpdesk.testing import wait_until
 
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 START_SECONDS = 180

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from faults.program import wait_until
+from helpdesk.testing import wait_until
 
 CLIENTS = 4
 REQUESTS_MEANWHILE = 40

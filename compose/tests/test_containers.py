@@ -12,8 +12,8 @@ import pytest
 from compose.tests.containers import docker
 from compose.tests.load import answered, loaded, new_ticket, wait_for_answers
 from faults.history import History
-from faults.program import wait_until
 from faults.workload import running_workload
+from helpdesk.testing import wait_until
 
 pytestmark = pytest.mark.containers
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from faults.history import History
-from faults.program import wait_until
 from faults.workload import running_workload
+from helpdesk.testing import wait_until
 
 pytestmark = pytest.mark.containers
 

@@ -9,8 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from faults.program import wait_until
 from helpdesk.demo import PASSWORD
+from helpdesk.testing import wait_until
 
 FAILURES_BEFORE_A_PAUSE = 5
 LIVE_SECONDS = 10

@@ -8,8 +8,8 @@ import psycopg
 
 from compose.tests.load import answered, loaded, new_ticket, wait_for_answers
 from faults.history import History
-from faults.program import wait_until
 from faults.workload import running_workload
+from helpdesk.testing import wait_until
 
 SEED = 1
 DELIVERED_SECONDS = 60

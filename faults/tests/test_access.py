@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from faults.live_clients import LiveClient
-from faults.program import wait_until
 from faults.settings import WEBSOCKET_HEARTBEAT
 from helpdesk.demo import PASSWORD
+from helpdesk.testing import wait_until
 
 from .conftest import SEED
 

@@ -4,7 +4,7 @@ from .conftest import ROUNDS, check
 
 COMMIT_LATE = """
 from django.db import transaction
-from faults.program import wait_until
+from helpdesk.testing import wait_until
 from helpdesk.tickets import actions
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.users.models import User

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from faults.program import wait_until
+from helpdesk.testing import wait_until
 from helpdesk.tickets.models import BELL
 
 from .conftest import ROUNDS

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from faults.history import History
-from faults.program import wait_until
 from faults.workload import running_workload
+from helpdesk.testing import wait_until
 
 from .conftest import SECONDS, SEED, check
 

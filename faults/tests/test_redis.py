@@ -7,9 +7,9 @@ import httpx
 import pytest
 import redis
 
-from faults.program import wait_until
 from faults.stack import WORKER_PROCESSES
 from faults.workload import running_workload
+from helpdesk.testing import wait_until
 
 from .conftest import ROUNDS, SECONDS, SEED, check
 

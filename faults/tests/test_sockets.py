@@ -8,8 +8,8 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from faults.live_clients import LiveClient
-from faults.program import wait_until
 from faults.workload import LAST_SEQS, running_workload
+from helpdesk.testing import wait_until
 
 from .conftest import SECONDS, SEED, check
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faults.program import wait_until
 from faults.stack import MANAGE
+from helpdesk.testing import wait_until
 
 from .conftest import check
 

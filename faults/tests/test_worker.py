@@ -4,8 +4,8 @@ import signal
 
 import psycopg
 
-from faults.program import wait_until
 from faults.stack import WORKER_PROCESSES
+from helpdesk.testing import wait_until
 
 from .conftest import ROUNDS, check
 

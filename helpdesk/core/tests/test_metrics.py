@@ -10,10 +10,10 @@ from helpdesk.core.request_metrics import durations, readable
 from helpdesk.emails import actions
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
+from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.announcer import Announcer
 
 TOKEN = "a-token-of-our-monitoring-system"
-NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +135,7 @@ def test_without_postgresql_monitors_still_read(scrape, monkeypatch):
 @pytest.mark.django_db
 def test_without_redis_nothing_counted_is_lost(api, customer, scrape, settings):
     caches = settings.CACHES
-    settings.CACHES = {"default": caches["default"] | {"LOCATION": NOBODY_LISTENS}}
+    settings.CACHES = {"default": caches["default"] | {"LOCATION": UNREACHABLE_REDIS_URL}}
     api(customer).get("/api/users/me/")
     blind = scrape()
     settings.CACHES = caches

@@ -23,11 +23,11 @@ from helpdesk.emails.models import EmailState
 from helpdesk.emails.tasks import send_due_emails
 from helpdesk.emails.tests.factories import EmailFactory, StatusEventFactory
 from helpdesk.notifications.live import open_sockets
+from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.announcer import LEADER_LOCK
 
 HEALTH = "/api/health/"
 TOKEN = "a-token-of-our-monitoring-system"
-NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 KNOWN_TO_REDIS = {"open_websockets", "hub_silence_seconds", "email_sweep_age_seconds"}
 
 
@@ -37,11 +37,6 @@ def leader(transactional_db):
     with psycopg.connect(**connection.get_connection_params()) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LEADER_LOCK])
         yield
-
-
-@pytest.fixture
-def redis_down(settings):
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": NOBODY_LISTENS}}
 
 
 @pytest.fixture
@@ -344,7 +339,7 @@ def test_the_doctor_prints_the_document_of_the_api(monitor):
 
 def test_the_doctor_works_without_any_server():
     """As whoever is called at night runs it: in a process of its own."""
-    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": NOBODY_LISTENS}
+    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": UNREACHABLE_REDIS_URL}
     ended = subprocess.run(
         [sys.executable, "manage.py", "doctor"],
         cwd=django_settings.BASE_DIR,

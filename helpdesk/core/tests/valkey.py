@@ -2,14 +2,12 @@
 
 import signal
 import subprocess
-import time
 
 import redis
 
 from compose.embedded.ports import LOOPBACK, free_port
 from compose.embedded.valkey import NO_RETRY, program
-
-START_SECONDS = 10
+from helpdesk.testing import wait_until
 
 
 class Valkey:
@@ -21,9 +19,7 @@ class Valkey:
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
-            assert time.monotonic() < deadline, "Valkey does not start"
+        wait_until(self.answers, what="Valkey answers")
 
     def answers(self):
         try:

@@ -8,11 +8,11 @@ from tempfile import TemporaryFile
 
 import psutil
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
 from compose.embedded.options import ROOT
 from helpdesk.emails.models import Email
+from helpdesk.testing import database_url
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource
@@ -26,11 +26,9 @@ WORKER = ["-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--wit
 @pytest.fixture
 def environment(smtp):
     """What the processes need to work on this test's database and Redis and with this mail server."""
-    database = connection.settings_dict
-    address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
     return {
         **os.environ,
-        "DATABASE_URL": address,
+        "DATABASE_URL": database_url(),
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": str(smtp.port),

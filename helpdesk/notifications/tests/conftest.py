@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -16,13 +15,14 @@ import jsonschema  # type: ignore[import-untyped]
 import jwt
 import pytest
 from django.conf import settings
-from django.db import connection
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from compose.embedded.options import ROOT
+from compose.embedded.ports import LOOPBACK, answers, free_port
 from helpdesk.notifications.live.asyncapi import FROM_SERVER
+from helpdesk.testing import database_url, wait_until
 from helpdesk.tickets.actions import notify_announcer
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.users.actions import issue_tokens
@@ -30,36 +30,7 @@ from helpdesk.users.actions import issue_tokens
 # Long enough for a busy machine; nothing waits for it to pass but what fails.
 PATIENCE = 15
 START_SECONDS = 40
-POLL_SECONDS = 0.02
-LOOPBACK = "127.0.0.1"
 SHORT_TIMES = "config.tests.settings_with_short_times"
-
-
-def database_url():
-    """Return the address of the tests' database."""
-    known = connection.settings_dict
-    address = f"{known['HOST']}:{known['PORT'] or 5432}/{known['NAME']}"
-    return f"postgres://{known['USER']}:{known['PASSWORD']}@{address}"
-
-
-def free_port():
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def until(condition, *, seconds=PATIENCE):
-    """Wait for a condition to hold, and return it; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(POLL_SECONDS)
-    return result
-
-
-def listens(port):
-    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-        return True
-    return False
 
 
 @contextmanager
@@ -76,7 +47,7 @@ def running_server(log_path, *, settings_module="config.settings.test", port=Non
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        until(lambda: process.poll() is not None or listens(port), seconds=START_SECONDS)
+        wait_until(lambda: process.poll() is not None or answers(port), seconds=START_SECONDS)
         assert process.poll() is None, log_path.read_text()
         yield process, f"{LOOPBACK}:{port}"
     finally:

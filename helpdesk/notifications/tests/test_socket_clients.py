@@ -12,13 +12,15 @@ import pytest
 
 from compose.embedded.node import find_node
 from compose.embedded.options import ROOT
+from compose.embedded.ports import free_port
 from helpdesk.notifications.live.protocol import SOCKETS_PER_USER, CloseCode
+from helpdesk.testing import wait_until
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.users.actions import issue_tokens
 
-from .conftest import free_port, running_server, until
+from .conftest import running_server
 
 DOCUMENT = ROOT / "docs" / "websocket.md"
 # A browser has WebSocket; Node shows it by itself from version 22 on.
@@ -78,14 +80,14 @@ def test_a_client_that_is_one_too_many_comes_back(
 
     def tell():
         actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="Hello")
-        until(lambda: not TicketEvent.objects.unannounced().exists())
+        wait_until(lambda: not TicketEvent.objects.unannounced().exists())
 
     with running_client(language, tmp_path, f"ws://{server}/ws/notifications/", token) as applied:
-        until(lambda: applied() or tell())
+        wait_until(lambda: applied() or tell())
         so_far = len(applied())
         others = [listening(customer) for _ in range(SOCKETS_PER_USER)]
         tell()
-        until(lambda: len(applied()) > so_far)
+        wait_until(lambda: len(applied()) > so_far)
         told = applied()
 
     assert told == list(range(told[0], told[0] + len(told)))
@@ -101,20 +103,20 @@ def test_a_client_applies_each_event_once_across_a_killed_server(
 
     def tell():
         actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="Hello")
-        until(lambda: not TicketEvent.objects.unannounced().exists())
+        wait_until(lambda: not TicketEvent.objects.unannounced().exists())
 
     with running_server(tmp_path / "first", port=port) as (server, host):
         url = f"ws://{host}/ws/notifications/"
         with running_client(language, tmp_path, url, token) as applied:
-            until(lambda: applied() or tell())
+            wait_until(lambda: applied() or tell())
             so_far = len(applied())
             server.kill()
             tell()
             tell()
             with running_server(tmp_path / "second", port=port):
-                until(lambda: len(applied()) >= so_far + 2)
+                wait_until(lambda: len(applied()) >= so_far + 2)
                 tell()
-                until(lambda: len(applied()) >= so_far + 3)
+                wait_until(lambda: len(applied()) >= so_far + 3)
                 told = applied()
 
     assert told == list(range(told[0], told[0] + len(told)))

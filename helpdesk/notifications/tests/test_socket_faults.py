@@ -7,15 +7,17 @@ import subprocess
 import pytest
 import redis
 
+from compose.embedded.ports import LOOPBACK, free_port
 from compose.embedded.valkey import program
 from helpdesk.notifications.live import open_sockets
 from helpdesk.notifications.models import Notification, Stream
+from helpdesk.testing import wait_until
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.users.actions import issue_tokens
 
-from .conftest import LOOPBACK, SHORT_TIMES, free_port, is_cut, running_server, stalled, until
+from .conftest import SHORT_TIMES, is_cut, running_server, stalled
 
 
 def comment(ticket, agent, content="Hello"):
@@ -23,7 +25,7 @@ def comment(ticket, agent, content="Hello"):
 
 
 def announced():
-    until(lambda: not TicketEvent.objects.unannounced().exists())
+    wait_until(lambda: not TicketEvent.objects.unannounced().exists())
 
 
 class Valkey:
@@ -36,7 +38,7 @@ class Valkey:
     def start(self):
         options = ["--port", str(self.port), "--bind", LOOPBACK, "--save", "", "--loglevel", "warning"]
         self.process = subprocess.Popen([program(), *options], stdout=subprocess.DEVNULL)
-        until(self.answers)
+        wait_until(self.answers)
 
     def answers(self):
         try:
@@ -122,15 +124,15 @@ def test_open_sockets_are_counted_and_those_of_a_killed_server_are_forgotten(
         listening(customer, host=host)
         leaving = listening(agent, host=host)
         elsewhere = listening(agent, host=impatient_server)
-        until(lambda: open_sockets.total() == 3)
+        wait_until(lambda: open_sockets.total() == 3)
 
         leaving.close()
-        until(lambda: open_sockets.total() == 2)
+        wait_until(lambda: open_sockets.total() == 2)
         process.kill()
-        until(lambda: open_sockets.total() == 1)
+        wait_until(lambda: open_sockets.total() == 1)
 
         elsewhere.close()
-        until(lambda: open_sockets.total() == 0)
+        wait_until(lambda: open_sockets.total() == 0)
 
 
 def test_a_cache_that_hangs_keeps_no_socket_waiting(tmp_path, fragile, listening, announcing, customer, agent, ticket):
@@ -159,7 +161,7 @@ def test_a_client_that_does_not_read_is_cut_and_resumes_to_complete(
     told_at_once(customer, ticket, agent, count=1_000, size=10_000)
     slow = stalled(impatient_server, issue_tokens(customer)["access"])
 
-    until(lambda: is_cut(slow))
+    wait_until(lambda: is_cut(slow))
 
     told = client_of(customer, since=0).hear_until("resumed")
     assert [frame["seq"] for frame in told if "id" in frame] == list(range(1, 1_001))

@@ -8,6 +8,7 @@ from websockets.sync.client import connect
 
 from helpdesk.notifications.live import protocol
 from helpdesk.notifications.models import Notification, Stream
+from helpdesk.testing import wait_until
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
@@ -15,7 +16,7 @@ from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.actions import issue_tokens, revoke_refresh_token
 from helpdesk.users.models import Role, User
 
-from .conftest import is_greeted, stalled, until
+from .conftest import is_greeted, stalled
 
 
 def access(user):
@@ -27,7 +28,7 @@ def comment(ticket, agent, content="Hello"):
 
 
 def announced():
-    until(lambda: not TicketEvent.objects.unannounced().exists())
+    wait_until(lambda: not TicketEvent.objects.unannounced().exists())
 
 
 def seqs(frames):
@@ -374,7 +375,7 @@ def test_a_client_whose_network_vanished_comes_back_with_all_its_connections(
 ):
     living = [listening(customer) for _ in range(4)]
     vanished = [stalled(server, access(customer)) for _ in range(6)]
-    until(lambda: all(is_greeted(connection) for connection in vanished))
+    wait_until(lambda: all(is_greeted(connection) for connection in vanished))
     for client in living:
         client.round_trip()
 

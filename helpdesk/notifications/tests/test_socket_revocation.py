@@ -4,20 +4,19 @@ import time
 
 import pytest
 
+from helpdesk.testing import wait_until
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, update_user
 from helpdesk.users.models import Role, User
 
-from .conftest import until
-
 SECOND = 1.0
 
 
 def open_ticket(customer, title="Secret"):
     actions.create_ticket(Origin(customer, EventSource.API), title=title, description="D")
-    until(lambda: not TicketEvent.objects.unannounced().exists())
+    wait_until(lambda: not TicketEvent.objects.unannounced().exists())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from helpdesk.testing import count_queries
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import Comment, EventKind, EventSource, Priority, Status, Ticket, TicketEvent
@@ -367,21 +368,15 @@ def test_who_is_no_longer_an_agent_loses_their_tickets(
 # Queries
 
 
-def queries_of(desk, url):
-    with CaptureQueriesContext(connection) as queries:
-        assert desk.get(url).status_code == 200
-    return len(queries)
-
-
 def test_the_page_of_a_ticket_takes_as_many_queries_for_many_rows_as_for_one(desk, agent, ticket):
     add_comments(ticket, 1)
     # The first page of a process asks for the content type as well.
     desk.get(page_of(ticket))
-    few = queries_of(desk, page_of(ticket))
+    few = count_queries(desk, page_of(ticket))
 
     add_comments(ticket, 20)
 
-    assert queries_of(desk, page_of(ticket)) == few <= 7
+    assert count_queries(desk, page_of(ticket)) == few <= 7
 
 
 def add_comments(ticket, number):

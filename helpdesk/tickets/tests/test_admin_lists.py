@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from helpdesk.core import admin as core_admin
+from helpdesk.testing import count_queries
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.admin import TicketAdmin
@@ -223,20 +224,14 @@ def raising(error):
 # Queries
 
 
-def queries_of(desk, url):
-    with CaptureQueriesContext(connection) as queries:
-        assert desk.get(url).status_code == 200
-    return len(queries)
-
-
 @pytest.mark.parametrize("url", [TICKETS, COMMENTS, EVENTS, f"{TICKETS}?q=printer", f"{EVENTS}?q=printer"])
 def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(desk, agent, url):
     add_rows(agent, 1)
-    few = queries_of(desk, url)
+    few = count_queries(desk, url)
 
     add_rows(agent, 20)
 
-    assert queries_of(desk, url) == few <= 6
+    assert count_queries(desk, url) == few <= 6
 
 
 def add_rows(agent, number):

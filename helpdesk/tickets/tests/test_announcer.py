@@ -10,6 +10,7 @@ from django.db import connection
 from django_redis import get_redis_connection
 
 from helpdesk.core.redis import RedisError, circuit
+from helpdesk.testing import wait_until
 from helpdesk.tickets import actions, announcer
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer, becomes_leader
@@ -191,12 +192,6 @@ def rename_while_hung(server, api, user):
     update_profile(user, changes={"name": "Alice Cooper"})
     server.go_on()
     circuit.close()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "in vain"
 
 
 @pytest.mark.django_db(transaction=True)
