@@ -1,4 +1,4 @@
-"""Measures the CPU time of a request over HTTP, on web servers of its own: make bench ARGS="--rows list,detail"."""
+"""Measures the CPU time of HTTP requests on web servers that it starts: make bench ARGS="--rows list,detail"."""
 
 import argparse
 import os
@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Collection
 
 from benchmarks import report
-from benchmarks.cpu import Machinery
+from benchmarks.cpu import CpuClock
 from benchmarks.data import COMMENTS_PER_TICKET, fill
-from benchmarks.load import UnexpectedAnswerError
+from benchmarks.load import UnexpectedResponseError
 from benchmarks.measurement import Figures, measure
-from benchmarks.rows import ROWS, explore
-from benchmarks.servers import KINDS, Kind, environment, running_server
+from benchmarks.rows import ROWS, read_sample
+from benchmarks.servers import SERVER_KINDS, ServerKind, environment, running_server
 
 SEED = 1
-DEMO_DATA_BUDGET_SECONDS = 2.5
+DEMO_DATA_BUDGET_SECONDS = 4
 
 
 def main() -> None:
@@ -24,20 +24,23 @@ def main() -> None:
         sys.exit("DATABASE_URL and REDIS_URL are not set: `make bench` sets them.")
     if options.tickets:
         seconds = fill(
-            tickets=options.tickets, seed=SEED, database_url=database_url, environment=environment(KINDS["daphne"])
+            tickets=options.tickets,
+            seed=SEED,
+            database_url=database_url,
+            environment=environment(SERVER_KINDS["daphne"]),
         )
         print(
             f"- {options.tickets:,} tickets with {COMMENTS_PER_TICKET} comments each, "
-            f"made by `generate_fake_data` in {seconds:.1f} s (budget for 10,000: {DEMO_DATA_BUDGET_SECONDS} s)"
+            f"created by `generate_fake_data` in {seconds:.1f} s (budget for 10,000: {DEMO_DATA_BUDGET_SECONDS} s)"
         )
-    for kind in [KINDS[name] for name in options.servers]:
+    for kind in [SERVER_KINDS[name] for name in options.servers]:
         if not kind.is_installed:
             print(f"\nNot measured on {kind.package}: it is in requirements/production.txt and not installed here.")
             continue
-        figures = measured_on(kind, options, database_url=database_url, redis_url=redis_url)
+        figures = measure_on(kind, options, database_url=database_url, redis_url=redis_url)
         print(
             "",
-            *report.circumstances(kind, seconds=options.seconds, database_url=database_url, redis_url=redis_url),
+            *report.environment(kind, seconds=options.seconds, database_url=database_url, redis_url=redis_url),
             "",
             *report.table(figures, kind),
             sep="\n",
@@ -45,42 +48,48 @@ def main() -> None:
         )
 
 
-def measured_on(kind: Kind, options: argparse.Namespace, *, database_url: str, redis_url: str) -> list[Figures]:
+def measure_on(kind: ServerKind, options: argparse.Namespace, *, database_url: str, redis_url: str) -> list[Figures]:
     with running_server(kind) as (pid, address):
-        machinery = Machinery(server_pid=pid, database_url=database_url, redis_url=redis_url)
-        site = explore(address, seed=SEED)
+        cpu_clock = CpuClock(server_pid=pid, database_url=database_url, redis_url=redis_url)
+        sample = read_sample(address, seed=SEED)
         figures = []
         for row in ROWS:
             if row.key in options.rows:
                 print(f"{kind.package} {row.key}", file=sys.stderr, flush=True)
-                figures.append(measure(row, site, address=address, machinery=machinery, seconds=options.seconds))
+                figures.append(measure(row, sample, address=address, cpu_clock=cpu_clock, seconds=options.seconds))
         return figures
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     keys = [row.key for row in ROWS]
-    parser.add_argument("--rows", type=some_of(keys), default=keys, help=", ".join(keys))
-    parser.add_argument("--server", type=some_of(KINDS), default=list(KINDS), dest="servers", help=", ".join(KINDS))
-    parser.add_argument("--seconds", type=float, default=5, help="for each row, after a quarter of it to warm up")
+    parser.add_argument("--rows", type=choices(keys), default=keys, help=", ".join(keys))
     parser.add_argument(
-        "--tickets", type=int, default=10_000, help="how many to make; 0 measures the data that is there"
+        "--server",
+        type=choices(SERVER_KINDS),
+        default=list(SERVER_KINDS),
+        dest="servers",
+        help=", ".join(SERVER_KINDS),
     )
+    parser.add_argument("--seconds", type=float, default=5, help="for each row, after a quarter of it to warm up")
+    parser.add_argument("--tickets", type=int, default=10_000, help="how many to create; 0 measures the existing data")
     return parser.parse_args()
 
 
-def some_of(known: Collection[str]) -> Callable[[str], list[str]]:
-    def names(text: str) -> list[str]:
-        chosen = text.split(",")
-        if unknown := set(chosen) - set(known):
-            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: choose from {', '.join(known)}")
-        return chosen
+def choices(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Return an argument type that splits a comma-separated list of known names."""
 
-    return names
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := set(names) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: choose from {', '.join(known)}")
+        return names
+
+    return parse
 
 
 if __name__ == "__main__":
     try:
         main()
-    except* UnexpectedAnswerError as wrong:
+    except* UnexpectedResponseError as wrong:
         sys.exit(f"The benchmark stops: {wrong.exceptions[0]}")

@@ -1,4 +1,4 @@
-"""How much processor time the product has used: the web server, PostgreSQL and Valkey, each with its children."""
+"""The processor time of the product: of the web server, PostgreSQL and Valkey, each with its child processes."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,19 +10,19 @@ import redis
 PARTS = ("server", "PostgreSQL", "Valkey")
 
 
-class Machinery:
-    """The processes that work for a request."""
+class CpuClock:
+    """Reads the processor time of the processes that serve requests."""
 
     def __init__(self, *, server_pid: int, database_url: str, redis_url: str) -> None:
         self._roots = (psutil.Process(server_pid), _postmaster(database_url), _valkey(redis_url))
 
     def cpu_seconds(self) -> Mapping[str, float]:
-        """Return user and system time since each part began."""
-        return {part: _family_seconds(root) for part, root in zip(PARTS, self._roots, strict=True)}
+        """Return the user and system time of each part since its start."""
+        return {part: _tree_seconds(root) for part, root in zip(PARTS, self._roots, strict=True)}
 
 
-def _family_seconds(root: psutil.Process) -> float:
-    """Count a process, its children, and its children that have ended: their parent inherits their time."""
+def _tree_seconds(root: psutil.Process) -> float:
+    """Return the time of a process and its children; ended children count towards their parent."""
     seconds = _own_seconds(root)
     for child in root.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
@@ -38,16 +38,16 @@ def _own_seconds(process: psutil.Process) -> float:
 def _postmaster(database_url: str) -> psutil.Process:
     with psycopg.connect(database_url) as connection:
         backend = psutil.Process(connection.info.backend_pid)
-        return _called("postgres", backend.parent() or backend)
+        return _checked("postgres", backend.parent() or backend)
 
 
 def _valkey(redis_url: str) -> psutil.Process:
     with redis.Redis.from_url(redis_url) as client:
-        return _called(("valkey", "redis"), psutil.Process(client.info("server")["process_id"]))
+        return _checked(("valkey", "redis"), psutil.Process(client.info("server")["process_id"]))
 
 
-def _called(names: str | tuple[str, ...], process: psutil.Process) -> psutil.Process:
-    """Refuse a number that means another process here: the server runs in another container or on another machine."""
+def _checked(names: str | tuple[str, ...], process: psutil.Process) -> psutil.Process:
+    """Return the process; psutil.NoSuchProcess if the server runs elsewhere and its pid is another process here."""
     if not process.name().startswith(names):
         raise psutil.NoSuchProcess(process.pid, msg="PostgreSQL and Valkey must run on this machine")
     return process

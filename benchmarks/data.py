@@ -1,4 +1,4 @@
-"""Fills an empty database with the demo data that is measured."""
+"""Fills an empty database with demo data."""
 
 import subprocess
 import sys
@@ -20,14 +20,14 @@ def fill(
     environment: Mapping[str, str],
     options: Sequence[str] = (),
 ) -> float:
-    """Migrate and run the demo command; return the seconds that the command took."""
+    """Migrate and generate the demo data; return the seconds that the generation took."""
     _manage("migrate", "--verbosity=0", environment=environment)
     with psycopg.connect(database_url) as connection:
         if connection.execute("SELECT FROM users_user LIMIT 1").rowcount:
             sys.exit(
-                "The database has users already. A benchmark fills an empty one; --tickets=0 measures what is there."
+                "The database has users already. A benchmark fills an empty one; --tickets=0 measures existing data."
             )
-    began_at = time.perf_counter()
+    started_at = time.perf_counter()
     _manage(
         "generate_fake_data",
         f"--tickets={tickets}",
@@ -36,9 +36,9 @@ def fill(
         *options,
         environment=environment,
     )
-    seconds = time.perf_counter() - began_at
+    seconds = time.perf_counter() - started_at
     with psycopg.connect(database_url, autocommit=True) as connection:
-        # Or autovacuum would do it in the middle of a row.
+        # Otherwise autovacuum would run during a measurement.
         connection.execute("VACUUM (ANALYZE)")
     return seconds
 

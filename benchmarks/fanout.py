@@ -1,4 +1,4 @@
-"""Measures how an event reaches many sockets: python -m benchmarks.fanout --sockets 300."""
+"""Measures the delivery of events to many websockets: python -m benchmarks.fanout --sockets 300."""
 
 import argparse
 import asyncio
@@ -16,34 +16,33 @@ import psutil
 import psycopg
 
 from benchmarks.data import fill
-from benchmarks.load import Address, Request, ask
-from benchmarks.servers import KINDS, ROOT, environment, running_server
+from benchmarks.load import Address, Request, fetch
+from benchmarks.servers import ROOT, SERVER_KINDS, environment, running_server
+from helpdesk.demo import PASSWORD
 
 SEED = 1
-# The channel of helpdesk.tickets.models.BELL, which needs Django to be imported.
-BELL = "ticket_events"
-PASSWORD = "testpass123"
+# helpdesk.tickets.models.NOTIFY_CHANNEL, which cannot be imported without Django.
+NOTIFY_CHANNEL = "ticket_events"
 SOCKETS_PER_USER = 10
 WARM_UP_EVENTS = 3
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 30
-TEXT, KEEP_ALIVE, LONG, LONGER = 1, 9, 126, 127
+DELIVERY_TIMEOUT_SECONDS = 30
+TEXT, PING_FRAME, LENGTH_16, LENGTH_64 = 1, 9, 126, 127
 PONG, MASKED, MASK = 0x8A, 0x80, bytes(4)
 # A text frame, masked with zeros as a client's may be.
 PING = b"\x81\x8f" + MASK + b'{"type":"ping"}'
-LONGEST_HEAD = 4
+MAXIMUM_HEADER = 4
 
 
 @dataclass
-class Heard:
-    """When each event was committed, and when each socket has heard which of them, by their order."""
+class Recorder:
+    """When each event was committed, and when each connection has received it; events are numbered in their order."""
 
-    listening: int = 0
+    ready: int = 0
     commits: list[float] = field(default_factory=list)
     arrivals: list[tuple[int, float]] = field(default_factory=list)
 
-    def forget(self) -> None:
-        """Begin to count anew, once everybody has heard everything."""
+    def clear_arrivals(self) -> None:
         self.arrivals = []
 
     def latencies(self) -> list[float]:
@@ -51,11 +50,11 @@ class Heard:
         return sorted(max(0.0, arrived_at - self.commits[number]) for number, arrived_at in self.arrivals)
 
 
-class Ear(asyncio.Protocol):
-    """A websocket client that does as little as possible, so that it does not measure itself."""
+class Client(asyncio.Protocol):
+    """A websocket client that does as little as possible, so that its own work is not measured."""
 
-    def __init__(self, address: Address, token: str, heard: Heard) -> None:
-        self.address, self.token, self.heard = address, token, heard
+    def __init__(self, address: Address, token: str, recorder: Recorder) -> None:
+        self.address, self.token, self.recorder = address, token, recorder
         self.unread = b""
         self.is_open = False
         self.count = 0
@@ -82,27 +81,27 @@ class Ear(asyncio.Protocol):
                 return
             self.is_open, self.unread = True, rest
             self.transport.write(PING)
-        for _event in range(self.take_events()):
+        for _event in range(self.count_events()):
             if self.count == 0:
-                # The pong: whoever is answered is told everything from now on.
-                self.heard.listening += 1
+                # The pong: from now on the connection gets every event.
+                self.recorder.ready += 1
             else:
-                self.heard.arrivals.append((self.count - 1, arrived_at))
+                self.recorder.arrivals.append((self.count - 1, arrived_at))
             self.count += 1
 
-    def take_events(self) -> int:
-        """Take the whole frames off what is unread, and return how many were events; a server's are not masked."""
+    def count_events(self) -> int:
+        """Consume the complete frames of the unread bytes (RFC 6455, 5.2), and return how many were text."""
         events = 0
-        while len(self.unread) >= LONGEST_HEAD:
+        while len(self.unread) >= MAXIMUM_HEADER:
             size, begin = self.unread[1], 2
-            if size == LONG:
+            if size == LENGTH_16:
                 size, begin = int.from_bytes(self.unread[2:4]), 4
-            if size == LONGER or len(self.unread) < begin + size:
+            if size == LENGTH_64 or len(self.unread) < begin + size:
                 break
             opcode, payload = self.unread[0] & 0x0F, self.unread[begin : begin + size]
             self.unread = self.unread[begin + size :]
             events += opcode == TEXT
-            if opcode == KEEP_ALIVE:
+            if opcode == PING_FRAME:
                 self.transport.write(bytes([PONG, MASKED | size]) + MASK + payload)
         return events
 
@@ -116,7 +115,7 @@ class Result:
     announcer_cpu_seconds: float
 
 
-async def listen_and_write(
+async def measure(
     options: argparse.Namespace,
     *,
     sockets: Address,
@@ -124,45 +123,45 @@ async def listen_and_write(
     server: psutil.Process,
     announcer: psutil.Process,
 ) -> Result:
-    """Open the sockets, open tickets at a steady pace, and wait until every socket has heard of every ticket."""
-    heard = Heard()
-    noting = asyncio.create_task(note_commits(heard))
+    """Connect the clients, open tickets at a steady pace, and wait until every client has every event."""
+    recorder = Recorder()
+    recording = asyncio.create_task(record_commits(recorder))
     tokens = [await asyncio.to_thread(token_of, writes, name) for name in usernames("agent", options.sockets)]
     author = await asyncio.to_thread(token_of, writes, "customer_1")
     loop = asyncio.get_running_loop()
     for number in range(options.sockets):
         token = tokens[number // SOCKETS_PER_USER]
-        await loop.create_connection(lambda token=token: Ear(sockets, token, heard), *sockets)  # type: ignore[misc]
-    while heard.listening < options.sockets:  # noqa: ASYNC110 -- it counts
+        await loop.create_connection(lambda token=token: Client(sockets, token, recorder), *sockets)  # type: ignore[misc]
+    while recorder.ready < options.sockets:  # noqa: ASYNC110 -- it counts
         await asyncio.sleep(POLL_SECONDS)
 
     async def write(events: int) -> None:
-        """Open tickets, and wait until all have heard of all."""
-        expected = len(heard.arrivals) + events * options.sockets
+        """Open tickets, and wait until every client has their events."""
+        expected = len(recorder.arrivals) + events * options.sockets
         for _number in range(events):
             body = {"title": "It blinks", "description": "In red."}
-            await asyncio.to_thread(ask, writes, Request("POST", "/api/tickets/", author, body, 201))
+            await asyncio.to_thread(fetch, writes, Request("POST", "/api/tickets/", author, body, 201))
             await asyncio.sleep(options.interval)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(heard.arrivals) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 -- it counts
+        deadline = time.monotonic() + DELIVERY_TIMEOUT_SECONDS
+        while len(recorder.arrivals) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 -- it counts
             await asyncio.sleep(POLL_SECONDS)
 
     await write(WARM_UP_EVENTS)
-    heard.forget()
+    recorder.clear_arrivals()
     before = cpu_of(server), cpu_of(announcer)
     await write(options.events)
     after = cpu_of(server), cpu_of(announcer)
-    noting.cancel()
+    recording.cancel()
     expected = options.events * options.sockets
-    return Result(len(heard.arrivals), expected, heard.latencies(), after[0] - before[0], after[1] - before[1])
+    return Result(len(recorder.arrivals), expected, recorder.latencies(), after[0] - before[0], after[1] - before[1])
 
 
-async def note_commits(heard: Heard) -> None:
-    """Hear the bell that PostgreSQL rings when an event is committed, as the announcer does."""
+async def record_commits(recorder: Recorder) -> None:
+    """Record the notifications that PostgreSQL sends when an event is committed."""
     async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        await connection.execute(f"LISTEN {BELL}")
-        async for _bell in connection.notifies():
-            heard.commits.append(time.monotonic())
+        await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+        async for _notification in connection.notifies():
+            recorder.commits.append(time.monotonic())
 
 
 def usernames(role: str, sockets: int) -> list[str]:
@@ -175,7 +174,7 @@ def users_for(sockets: int) -> int:
 
 def token_of(address: Address, username: str) -> str:
     body = {"username": username, "password": PASSWORD}
-    return str(ask(address, Request("POST", "/api/auth/token/", body=body))["access"])
+    return str(fetch(address, Request("POST", "/api/auth/token/", body=body))["access"])
 
 
 def cpu_of(process: psutil.Process) -> float:
@@ -186,7 +185,7 @@ def cpu_of(process: psutil.Process) -> float:
 @contextmanager
 def running_announcer() -> Iterator[psutil.Process]:
     command = [sys.executable, "manage.py", "announce_events"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(KINDS["daphne"]), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(SERVER_KINDS["daphne"]), stderr=subprocess.DEVNULL)
     try:
         yield psutil.Process(process.pid)
     finally:
@@ -212,16 +211,14 @@ def main() -> None:
     options = read_options()
     if not (database_url := os.environ.get("DATABASE_URL", "")):
         sys.exit("DATABASE_URL is not set: `python -m compose.embedded run -- python -m benchmarks.fanout` sets it.")
-    kind = KINDS["daphne"]
+    kind = SERVER_KINDS["daphne"]
     agents = f"--agents={users_for(options.sockets)}"
     fill(tickets=1, seed=SEED, database_url=database_url, environment=environment(kind), options=[agents])
     with running_server(kind) as (pid, sockets), running_server(kind) as (_, writes), running_announcer() as announcer:
         server = psutil.Process(pid)
-        result = asyncio.run(
-            listen_and_write(options, sockets=sockets, writes=writes, server=server, announcer=announcer)
-        )
+        result = asyncio.run(measure(options, sockets=sockets, writes=writes, server=server, announcer=announcer))
     if not result.deliveries:
-        sys.exit("Nothing was heard.")
+        sys.exit("No event was delivered.")
     print(*report(options, result), sep="\n")
 
 

@@ -1,4 +1,4 @@
-"""Says as Markdown what was measured, and on what."""
+"""Formats the figures and their environment as Markdown."""
 
 import platform
 from collections.abc import Iterable, Iterator
@@ -11,10 +11,10 @@ import redis
 
 from benchmarks.cpu import PARTS
 from benchmarks.measurement import CONNECTIONS, Figures
-from benchmarks.servers import Kind
+from benchmarks.servers import ServerKind
 
 
-def circumstances(kind: Kind, *, seconds: float, database_url: str, redis_url: str) -> Iterator[str]:
+def environment(kind: ServerKind, *, seconds: float, database_url: str, redis_url: str) -> Iterator[str]:
     with psycopg.connect(database_url) as connection:
         postgres = connection.info.parameter_status("server_version")
     with redis.Redis.from_url(redis_url) as client:
@@ -28,7 +28,7 @@ def circumstances(kind: Kind, *, seconds: float, database_url: str, redis_url: s
     yield f"- {CONNECTIONS} keep-alive connections, {seconds:g} s a row after {seconds / 4:g} s of warm-up"
 
 
-def table(figures: Iterable[Figures], kind: Kind) -> Iterator[str]:
+def table(figures: Iterable[Figures], kind: ServerKind) -> Iterator[str]:
     yield f"| request | budget, ms CPU | ms CPU | {' | '.join(PARTS)} | requests/s | p99, ms |"
     yield f"|---|--:|--:|{'--:|' * len(PARTS)}--:|--:|"
     for row in figures:

@@ -1,4 +1,4 @@
-"""What is asked of the server: the rows of the table."""
+"""The requests of each row of the table."""
 
 import itertools
 import random
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.load import Address, Request, ask
+from benchmarks.load import Address, Request, fetch
+from helpdesk.demo import PASSWORD
 
-PASSWORD = "testpass123"
 TICKETS = "/api/tickets/"
 COMMENTS = "/api/comments/"
 PAGE_SIZE = 20
@@ -22,8 +22,8 @@ COMMENT = "The new cable has arrived, and the printer on the second floor works 
 
 
 @dataclass(frozen=True)
-class Site:
-    """What the requests need to know of the data: two users' tokens, and the oldest tickets as lists show them."""
+class Sample:
+    """Data that requests refer to: the tokens of two users, and the oldest tickets as lists show them."""
 
     agent: str
     customer: str
@@ -45,26 +45,26 @@ class Site:
 class Row:
     """A line of the table; its budget is CPU milliseconds on Daphne and on Granian.
 
-    One that is never cached has a finite number of requests, each sent once after a write has invalidated all lists.
+    If it is never cached, it has a finite number of requests, each sent once after a write has invalidated all lists.
     """
 
     key: str
     name: str
     budget_ms: tuple[float, float]
-    requests: Callable[[Site], Iterator[Request]]
+    requests: Callable[[Sample], Iterator[Request]]
     is_never_cached: bool = False
 
     def budget_ms_on(self, server: str) -> float:
         return dict(zip(("daphne", "granian"), self.budget_ms, strict=True))[server]
 
 
-def explore(address: Address, *, seed: int) -> Site:
+def read_sample(address: Address, *, seed: int) -> Sample:
     agent, customer = (token(address, username) for username in ("agent_1", "customer_1"))
-    count = ask(address, Request("GET", TICKETS, agent))["count"]
-    return Site(
+    count = fetch(address, Request("GET", TICKETS, agent))["count"]
+    return Sample(
         agent=agent,
         customer=customer,
-        agent_id=ask(address, Request("GET", "/api/users/me/", agent))["id"],
+        agent_id=fetch(address, Request("GET", "/api/users/me/", agent))["id"],
         tickets=list(itertools.islice(oldest_tickets(address, agent), KNOWN_TICKETS)),
         last_page=-(-count // PAGE_SIZE),
         seed=seed,
@@ -72,119 +72,119 @@ def explore(address: Address, *, seed: int) -> Site:
 
 
 def oldest_tickets(address: Address, agent: str) -> Iterator[dict[str, Any]]:
-    """Yield tickets of the demo data, which come before those that a benchmark opens."""
+    """Yield tickets of the demo data, which are older than those that a benchmark opens."""
     url = f"{TICKETS}?ordering=created_at"
     while url:
-        page = ask(address, Request("GET", url, agent))
+        page = fetch(address, Request("GET", url, agent))
         yield from page["results"]
         url = page["next"] and page["next"].partition(f":{address.port}")[2]
 
 
 def token(address: Address, username: str) -> str:
-    return str(ask(address, login(username))["access"])
+    return str(fetch(address, login(username))["access"])
 
 
 def login(username: str) -> Request:
     return Request("POST", "/api/auth/token/", body={"username": username, "password": PASSWORD})
 
 
-def outdating_write(site: Site) -> Request:
+def invalidating_write(sample: Sample) -> Request:
     """A request after which no agent's list is cached."""
-    return new_comment(site, site.ids[0])
+    return new_comment(sample, sample.ids[0])
 
 
-def first_page(site: Site) -> Iterator[Request]:
-    return itertools.repeat(tickets(site))
+def first_page(sample: Sample) -> Iterator[Request]:
+    return itertools.repeat(tickets(sample))
 
 
-def filters(site: Site) -> Iterator[Request]:
+def filters(sample: Sample) -> Iterator[Request]:
     choices = itertools.product(STATUSES, PRIORITIES)
-    return itertools.cycle([tickets(site, f"status={status}&priority={priority}") for status, priority in choices])
+    return itertools.cycle([tickets(sample, f"status={status}&priority={priority}") for status, priority in choices])
 
 
-def searches(site: Site) -> Iterator[Request]:
-    words = sorted({word.lower() for title in site.titles for word in WORD.findall(title)})[:8]
-    return itertools.cycle([tickets(site, f"search={quote(word)}") for word in words])
+def searches(sample: Sample) -> Iterator[Request]:
+    words = sorted({word.lower() for title in sample.titles for word in WORD.findall(title)})[:8]
+    return itertools.cycle([tickets(sample, f"search={quote(word)}") for word in words])
 
 
-def last_page(site: Site) -> Iterator[Request]:
-    return itertools.repeat(tickets(site, f"page={site.last_page}"))
+def last_page(sample: Sample) -> Iterator[Request]:
+    return itertools.repeat(tickets(sample, f"page={sample.last_page}"))
 
 
-def details(site: Site) -> Iterator[Request]:
-    return itertools.cycle([detail(site, number) for number in site.ids])
+def details(sample: Sample) -> Iterator[Request]:
+    return itertools.cycle([detail(sample, number) for number in sample.ids])
 
 
-def comments_of_tickets(site: Site) -> Iterator[Request]:
-    return itertools.cycle([Request("GET", f"{COMMENTS}?ticket={number}", site.agent) for number in site.ids[:50]])
+def comments_of_tickets(sample: Sample) -> Iterator[Request]:
+    return itertools.cycle([Request("GET", f"{COMMENTS}?ticket={number}", sample.agent) for number in sample.ids[:50]])
 
 
-def new_tickets(site: Site) -> Iterator[Request]:
+def new_tickets(sample: Sample) -> Iterator[Request]:
     body = {"title": "The printer does not print", "description": COMMENT, "priority": "high"}
-    return itertools.repeat(Request("POST", TICKETS, site.customer, body, expected_status=201))
+    return itertools.repeat(Request("POST", TICKETS, sample.customer, body, expected_status=201))
 
 
-def new_comments(site: Site) -> Iterator[Request]:
-    return itertools.cycle([new_comment(site, number) for number in site.ids])
+def new_comments(sample: Sample) -> Iterator[Request]:
+    return itertools.cycle([new_comment(sample, number) for number in sample.ids])
 
 
-def new_statuses(site: Site) -> Iterator[Request]:
-    """Move ticket after ticket on by one status, so that every request changes something."""
+def new_statuses(sample: Sample) -> Iterator[Request]:
+    """Set the next status of one ticket after the other, so that every request changes something."""
     for step in itertools.count(1):
-        for ticket in site.tickets:
+        for ticket in sample.tickets:
             status = STATUSES[(STATUSES.index(ticket["status"]) + step) % len(STATUSES)]
-            yield Request("PATCH", f"{TICKETS}{ticket['id']}/", site.agent, {"status": status})
+            yield Request("PATCH", f"{TICKETS}{ticket['id']}/", sample.agent, {"status": status})
 
 
-def different_pages(site: Site) -> Iterator[Request]:
-    numbers = random.Random(site.seed).sample(range(1, site.last_page + 1), min(400, site.last_page))
-    return (tickets(site, f"page={number}") for number in numbers)
+def different_pages(sample: Sample) -> Iterator[Request]:
+    numbers = random.Random(sample.seed).sample(range(1, sample.last_page + 1), min(400, sample.last_page))
+    return (tickets(sample, f"page={number}") for number in numbers)
 
 
-def different_searches(site: Site) -> Iterator[Request]:
-    pairs = {pair for title in site.titles for pair in itertools.combinations(sorted(set(WORD.findall(title))), 2)}
-    chosen = random.Random(site.seed).sample(sorted(pairs), min(168, len(pairs)))
-    return (tickets(site, f"search={quote(' '.join(pair))}") for pair in chosen)
+def different_searches(sample: Sample) -> Iterator[Request]:
+    pairs = {pair for title in sample.titles for pair in itertools.combinations(sorted(set(WORD.findall(title))), 2)}
+    chosen = random.Random(sample.seed).sample(sorted(pairs), min(168, len(pairs)))
+    return (tickets(sample, f"search={quote(' '.join(pair))}") for pair in chosen)
 
 
-def mixed(site: Site) -> Iterator[Request]:
+def mixed(sample: Sample) -> Iterator[Request]:
     """40 details, 40 lists of 8 kinds and 10 new comments, shuffled, over and over."""
-    rng = random.Random(site.seed)
-    word = WORD.findall(site.titles[0])[0]
+    rng = random.Random(sample.seed)
+    word = WORD.findall(sample.titles[0])[0]
     kinds = [
         "",
         "page=2",
-        f"page={site.last_page}",
+        f"page={sample.last_page}",
         "status=open",
         "priority=urgent&ordering=-updated_at",
         "status=in_progress&ordering=priority",
-        f"assigned_to={site.agent_id}",
+        f"assigned_to={sample.agent_id}",
         f"search={quote(word)}",
     ]
     while True:
         round_of_90 = [
-            *(detail(site, number) for number in rng.sample(site.ids, 40)),
-            *(tickets(site, kind) for kind in kinds * 5),
-            *(new_comment(site, number) for number in rng.sample(site.ids, 10)),
+            *(detail(sample, number) for number in rng.sample(sample.ids, 40)),
+            *(tickets(sample, kind) for kind in kinds * 5),
+            *(new_comment(sample, number) for number in rng.sample(sample.ids, 10)),
         ]
         rng.shuffle(round_of_90)
         yield from round_of_90
 
 
-def logins(site: Site) -> Iterator[Request]:
+def logins(sample: Sample) -> Iterator[Request]:
     return itertools.cycle([login(f"customer_{number}") for number in range(1, 51)])
 
 
-def tickets(site: Site, query: str = "") -> Request:
-    return Request("GET", f"{TICKETS}?{query}" if query else TICKETS, site.agent)
+def tickets(sample: Sample, query: str = "") -> Request:
+    return Request("GET", f"{TICKETS}?{query}" if query else TICKETS, sample.agent)
 
 
-def detail(site: Site, number: int) -> Request:
-    return Request("GET", f"{TICKETS}{number}/", site.agent)
+def detail(sample: Sample, number: int) -> Request:
+    return Request("GET", f"{TICKETS}{number}/", sample.agent)
 
 
-def new_comment(site: Site, number: int) -> Request:
-    return Request("POST", COMMENTS, site.agent, {"ticket": number, "content": COMMENT}, expected_status=201)
+def new_comment(sample: Sample, number: int) -> Request:
+    return Request("POST", COMMENTS, sample.agent, {"ticket": number, "content": COMMENT}, expected_status=201)
 
 
 ROWS = [

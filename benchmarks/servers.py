@@ -1,25 +1,24 @@
-"""Starts the web server that is measured."""
+"""The web servers that are measured."""
 
 import importlib.util
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from benchmarks.load import Address
+from compose.embedded.ports import LOOPBACK, answers, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-LOOPBACK = "127.0.0.1"
 START_SECONDS = 20
 STOP_SECONDS = 10
-# Limits would end a benchmark after 100 requests.
+# With rate limits a benchmark would end after 100 requests.
 NO_LIMITS = dict.fromkeys(
     [
         "THROTTLE_USER_RATE",
@@ -33,7 +32,7 @@ NO_LIMITS = dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class Kind:
+class ServerKind:
     """A way to run the product's web server."""
 
     package: str
@@ -51,15 +50,15 @@ class Kind:
         return importlib.util.find_spec(self.package) is not None
 
 
-KINDS = {
-    "daphne": Kind(
+SERVER_KINDS = {
+    "daphne": ServerKind(
         "daphne",
         "daphne",
         ["-v", "0", "-b", LOOPBACK, "-p", "{port}", "config.asgi:application"],
         "config.settings.local",
         {},
     ),
-    "granian": Kind(
+    "granian": ServerKind(
         "granian",
         "config.web_server",
         [
@@ -79,32 +78,27 @@ KINDS = {
 
 
 @contextmanager
-def running_server(kind: Kind) -> Iterator[tuple[int, Address]]:
+def running_server(kind: ServerKind) -> Iterator[tuple[int, Address]]:
     """Run a server on a free port; yield its process id and its address."""
-    address = Address(LOOPBACK, _free_port())
+    address = Address(LOOPBACK, free_port())
     command = [part.format(port=address.port) for part in kind.command]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(kind), stdout=log, stderr=subprocess.STDOUT)
         try:
-            _wait_until_it_listens(process, address, log)
+            _wait_until_ready(process, address, log)
             yield process.pid, address
         finally:
             _stop(process)
 
 
-def environment(kind: Kind) -> dict[str, str]:
+def environment(kind: ServerKind) -> dict[str, str]:
     return {**os.environ, **NO_LIMITS, **kind.environment, "DJANGO_SETTINGS_MODULE": kind.settings}
 
 
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _wait_until_it_listens(process: subprocess.Popen[bytes], address: Address, log: IO[bytes]) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], address: Address, log: IO[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), socket.create_connection(address, timeout=1):
+        if answers(address.port):
             return
         time.sleep(0.1)
     log.seek(0)
