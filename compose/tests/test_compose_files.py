@@ -12,7 +12,7 @@ from flower.urls import handlers as flower_handlers
 from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file, specification_faults
 from compose.embedded.dockerfile import read_stages
 from compose.embedded.options import ROOT
-from config.tests.test_environment import READ_BY_OTHERS, lines_of, read_by_settings
+from config.tests.variables import READ_BY_OTHERS, lines_of, read_by_settings
 
 LOCAL, PRODUCTION = map(read_compose_file, COMPOSE_FILES)
 STACKS = {"local": LOCAL, "production": PRODUCTION}

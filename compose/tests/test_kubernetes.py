@@ -11,7 +11,7 @@ from compose.embedded.checks import commands
 from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file
 from compose.embedded.dockerfile import read_stages
 from compose.embedded.options import ROOT
-from config.tests.test_environment import COMPLETE, read_by_settings
+from config.tests.variables import COMPLETE, read_by_settings
 
 FOLDER = ROOT / "compose" / "production" / "kubernetes"
 DOCUMENTS = [document for path in sorted(FOLDER.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())]

@@ -7,21 +7,10 @@ from importlib import import_module
 from unittest.mock import patch
 
 import pytest
-from django.conf import settings
 
 from config.environment import Environment
+from config.tests.variables import COMPLETE, PRODUCTION, READ_BY_CONTAINERS, ROOT, lines_of
 
-ROOT = settings.BASE_DIR
-PRODUCTION = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
-COMPLETE = {
-    "DJANGO_SETTINGS_MODULE": "config.settings.local",
-    "DJANGO_SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abc",
-    "DATABASE_URL": "postgres://helpdesk:secret@postgres.invalid:5432/helpdesk",
-    "REDIS_URL": "redis://redis.invalid:6379/0",
-    "DJANGO_ALLOWED_HOSTS": "helpdesk.example.com",
-    "SITE_URL": "https://helpdesk.example.com",
-    "EMAIL_HOST": "smtp.example.com",
-}
 MEANINGS = {
     "DJANGO_SECRET_KEY": "it is Django's secret key",
     "DATABASE_URL": "it is the address of PostgreSQL",
@@ -32,14 +21,6 @@ MEANINGS = {
 
 ENV_FILES = sorted((ROOT / ".envs").glob(".*/.*"))
 TEMPLATES = [path for path in ENV_FILES if path.parent.name == ".production"]
-# What the image of PostgreSQL and the start of Flower read.
-READ_BY_CONTAINERS = {
-    "POSTGRES_DB",
-    "POSTGRES_USER",
-    "POSTGRES_PASSWORD",
-    "CELERY_FLOWER_USER",
-    "CELERY_FLOWER_PASSWORD",
-}
 
 
 def check(variables, *options):
@@ -64,12 +45,6 @@ def refusal(variables):
         except SystemExit as exit_:
             return exit_.code.removeprefix("helpdesk cannot start: ")
     return None
-
-
-def lines_of(path):
-    """Return the variables of a file for containers."""
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)
 
 
 @pytest.mark.parametrize("missing", ["DJANGO_SECRET_KEY", "DATABASE_URL", "REDIS_URL"])

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from compose.embedded.options import ROOT
-from config.tests.test_environment import COMPLETE, PRODUCTION
+from config.tests.variables import COMPLETE, PRODUCTION
 
 SCRIPT = """
 import json, re

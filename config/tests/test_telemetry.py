@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from compose.embedded.options import ROOT
-from config.tests.test_environment import COMPLETE
+from config.tests.variables import COMPLETE
 
 REQUEST_ID = "a-request-of-alices"
 SECRETS = ["eyJhbGciOiJI.eyJzdWIiOiIx.signature", "correct-horse-battery", "a-search-of-alices", "sessionid-of-alice"]
