@@ -4,10 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from celery.schedules import crontab
+from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from config.environment import env, refuse, required
+
+# Django's classes take type arguments at run time, too.
+django_stubs_ext.monkeypatch(extra_classes=[forms.Form])
 
 # Paths
 BASE_DIR = Path(__file__).resolve().parent.parent.parent

@@ -21,7 +21,7 @@ ROWS_COUNTED_AHEAD = 10_000
 LAST_PAGE = 1_000_000
 
 
-class LargeTablePaginator(Paginator):  # type: ignore[type-arg] # not subscriptable at run time
+class LargeTablePaginator(Paginator[Any]):
     """Counts at most ROWS_COUNTED_AHEAD rows from the asked page on; `is_partial` says that there are more."""
 
     object_list: QuerySet[Any]
@@ -50,7 +50,7 @@ class LargeTablePaginator(Paginator):  # type: ignore[type-arg] # not subscripta
         return Page(self.object_list.filter(pk__in=keys), number, self)
 
 
-class LargeTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+class LargeTableAdmin(admin.ModelAdmin[Any]):
     """Never counts or changes a whole table; actions are for the rows that were ticked."""
 
     show_full_result_count = False

@@ -28,7 +28,7 @@ from helpdesk.users.admin import AgentModelAdmin, AgentPermissionsMixin
 EXCERPT_LENGTH = 60
 
 
-class AttemptInline(AgentPermissionsMixin, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
+class AttemptInline(AgentPermissionsMixin, admin.TabularInline[Attempt, Email]):
     model = Attempt
     fields = ["started_at", "outcome", "error"]
     can_delete = False

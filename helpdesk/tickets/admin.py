@@ -122,7 +122,7 @@ class AssigneeFilter(admin.SimpleListFilter):
         return queryset.filter(assigned_to=get_agent(request).pk if asked == "me" else int(asked))
 
 
-class NewestRows(forms.BaseInlineFormSet):  # type: ignore[type-arg] # not subscriptable at run time
+class NewestRows(forms.BaseInlineFormSet[Any, Ticket, Any]):
     """Shows a ticket's rows as text.
 
     As forms, each of them would come back with every POST, be looked up, and count towards Django's limit of fields.
@@ -165,7 +165,7 @@ class EventRows(NewestRows):
         return [(event, change_shown(event)) for event in super().newest]
 
 
-class CommentInline(AgentPermissionsMixin, admin.StackedInline):  # type: ignore[type-arg] # not subscriptable at run time
+class CommentInline(AgentPermissionsMixin, admin.StackedInline[Comment, Ticket]):
     model = Comment
     form = CommentForm
     formset = CommentRows
@@ -175,7 +175,7 @@ class CommentInline(AgentPermissionsMixin, admin.StackedInline):  # type: ignore
     can_delete = False
 
 
-class EventInline(AgentPermissionsMixin, admin.TabularInline):  # type: ignore[type-arg] # not subscriptable at run time
+class EventInline(AgentPermissionsMixin, admin.TabularInline[TicketEvent, Ticket]):
     model = TicketEvent
     formset = EventRows
     template = "admin/tickets/ticket/events.html"

@@ -11,7 +11,7 @@ from helpdesk.tickets.models import Comment, Ticket
 from helpdesk.users.models import User
 
 
-class TicketForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
+class TicketForm(forms.ModelForm[Ticket]):
     class Meta:
         model = Ticket
         fields = list(CHANGEABLE_FIELDS)
@@ -26,7 +26,7 @@ class TicketForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable
             self.fields["assigned_to"].queryset = agents  # type: ignore[attr-defined] # a ModelChoiceField
 
 
-class CommentForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
+class CommentForm(forms.ModelForm[Comment]):
     class Meta:
         model = Comment
         fields = ["content"]

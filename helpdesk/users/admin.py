@@ -59,7 +59,7 @@ class AgentModelAdmin(AgentPermissionsMixin, LargeTableAdmin):
     pass
 
 
-class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
+class UniqueEmailMixin(forms.ModelForm[User]):
     """Reports a taken address as an error of its field; the constraint would report it for the whole form."""
 
     def clean_email(self) -> str:
@@ -69,18 +69,18 @@ class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg] # not subscri
         return email
 
 
-class UserForm(UniqueEmailMixin, auth_forms.UserChangeForm):  # type: ignore[type-arg] # not subscriptable at run time
+class UserForm(UniqueEmailMixin, auth_forms.UserChangeForm[User]):
     class Meta(auth_forms.UserChangeForm.Meta):
         model = User
 
 
-class NewUserForm(UniqueEmailMixin, auth_forms.UserCreationForm):  # type: ignore[type-arg] # not subscriptable at run time
+class NewUserForm(UniqueEmailMixin, auth_forms.UserCreationForm[User]):
     class Meta(auth_forms.UserCreationForm.Meta):
         model = User
         fields = ("username", "email", "name", "role", "language")
 
 
-class PasswordForm(auth_forms.AdminPasswordChangeForm):  # type: ignore[type-arg] # not subscriptable at run time
+class PasswordForm(auth_forms.AdminPasswordChangeForm[User]):
     user: User
 
     def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002 -- Django's signature
@@ -90,7 +90,7 @@ class PasswordForm(auth_forms.AdminPasswordChangeForm):  # type: ignore[type-arg
 
 
 @admin.register(User)
-class UserAdmin(auth_admin.UserAdmin, ChangedFieldsAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+class UserAdmin(auth_admin.UserAdmin[User], ChangedFieldsAdmin):
     form = UserForm
     add_form = NewUserForm
     add_form_template = None
