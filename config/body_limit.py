@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Any
 
 from daphne import http_protocol
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from rest_framework.exceptions import ParseError
 from twisted.web.http import HTTPChannel
 
 from helpdesk.core.errors import PayloadTooLarge, outside_the_api
-from helpdesk.core.middleware import REQUEST_ID
+from helpdesk.core.request_id import on_behalf_of
 
 # For a client that sends all of its body before it reads the answer.
 LINGER_SECONDS = 5
@@ -77,9 +77,8 @@ def refuse_malformed(channel: Any) -> None:
 
 def refusal(error: PayloadTooLarge | ParseError, request_id: str) -> bytes:
     """Return a whole HTTP response: the problem document of an error."""
-    request = HttpRequest()
-    request.META[REQUEST_ID] = request_id
-    return serialized(outside_the_api(request, error), request_id)
+    with on_behalf_of(request_id):
+        return serialized(outside_the_api(error), request_id)
 
 
 def serialized(response: HttpResponse, request_id: str) -> bytes:

@@ -8,7 +8,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_shutdown
 from django.conf import settings
 
-from helpdesk.core.metrics import tallies
+from helpdesk.monitoring.metrics import tallies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 

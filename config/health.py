@@ -1,9 +1,9 @@
-"""The vital signs and the metrics of the whole: who may read them, and what they look like."""
+"""Who may read the health checks and the metrics; an example for the API documentation."""
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 
-from helpdesk.core.exposition import MetricsView
-from helpdesk.core.health import HealthSerializer, HealthView
+from helpdesk.monitoring.exposition import MetricsView
+from helpdesk.monitoring.views import HealthSerializer, HealthView
 from helpdesk.users.authentication import AccessTokenAuthentication, HealthTokenAuthentication
 from helpdesk.users.permissions import IsAgentOrMonitor
 
@@ -11,17 +11,17 @@ EXAMPLE = OpenApiExample(
     "Degraded",
     {
         "status": "degraded",
-        "signs": {
-            "postgresql_answers": {"value": True, "at_most": None, "ok": True},
-            "redis_answers": {"value": True, "at_most": None, "ok": True},
-            "oldest_unannounced_event_seconds": {"value": 0.2, "at_most": 30, "ok": True},
-            "announcer_leads": {"value": True, "at_most": None, "ok": True},
-            "open_websockets": {"value": 42, "at_most": None, "ok": True},
-            "hub_silence_seconds": {"value": 0.4, "at_most": 30, "ok": True},
-            "oldest_due_email_seconds": {"value": 340.5, "at_most": 120, "ok": False},
-            "dead_emails": {"value": 0, "at_most": 0, "ok": True},
-            "bounced_emails": {"value": 3, "at_most": None, "ok": True},
-            "email_sweep_age_seconds": {"value": 351.8, "at_most": 60, "ok": False},
+        "checks": {
+            "postgresql_available": {"value": True, "at_most": None, "healthy": True},
+            "redis_available": {"value": True, "at_most": None, "healthy": True},
+            "oldest_unannounced_event_seconds": {"value": 0.2, "at_most": 30, "healthy": True},
+            "announcer_has_leader": {"value": True, "at_most": None, "healthy": True},
+            "open_websockets": {"value": 42, "at_most": None, "healthy": True},
+            "hub_silence_seconds": {"value": 0.4, "at_most": 30, "healthy": True},
+            "oldest_due_email_seconds": {"value": 340.5, "at_most": 120, "healthy": False},
+            "dead_emails": {"value": 0, "at_most": 0, "healthy": True},
+            "bounced_emails": {"value": 3, "at_most": None, "healthy": True},
+            "email_sweep_age_seconds": {"value": 351.8, "at_most": 60, "healthy": False},
         },
     },
     response_only=True,

@@ -6,8 +6,8 @@ import sentry_sdk
 from django.conf import settings
 from sentry_sdk.types import Event, Hint
 
-from helpdesk.core.logs import without_secrets
 from helpdesk.core.request_id import request_id
+from helpdesk.monitoring.logs import without_secrets
 
 # The body, the query string, who asks from where: none of it is needed to find the cause.
 TOLD_OF_A_REQUEST = ("method", "url")

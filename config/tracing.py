@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
-from helpdesk.core.middleware import REQUEST_ID
-from helpdesk.core.request_metrics import method_of, route_of
+from helpdesk.core.request_id import request_id
+from helpdesk.monitoring.request_metrics import method_of, route_of
 
 
 def start() -> None:
@@ -40,7 +40,7 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
                     "http.request.method": method,
                     "http.route": route,
                     "http.response.status_code": response.status_code,
-                    "helpdesk.request_id": request.META[REQUEST_ID],
+                    "helpdesk.request_id": request_id(),
                 }
             )
             if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:

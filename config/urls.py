@@ -5,8 +5,8 @@ from django.urls import include, path
 from django.views.generic import TemplateView
 
 from config.health import metrics
-from helpdesk.core.health import livez, readyz
 from helpdesk.emails.views import unsubscribe
+from helpdesk.monitoring.views import livez, readyz
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="home.html"), name="home"),

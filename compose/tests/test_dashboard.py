@@ -9,8 +9,8 @@ from django.urls import resolve
 
 from compose.embedded.options import ROOT
 from config.health import metrics
-from helpdesk.core.metrics import Duration, counted
-from helpdesk.core.vital_signs import Service, signs
+from helpdesk.monitoring.health import Service, registry
+from helpdesk.monitoring.metrics import Duration, counted
 
 FOLDER = ROOT / "compose" / "production"
 DASHBOARD = json.loads((FOLDER / "grafana" / "helpdesk.json").read_text())
@@ -20,7 +20,7 @@ QUERIES = {
     **{panel["title"]: [target["expr"] for target in panel["targets"]] for panel in DASHBOARD["panels"]},
     **{rule["alert"]: [rule["expr"]] for rule in ALERTS["rules"]},
 }
-SIGNS = {f"{service}_answers" for service in Service} | signs.keys() | {"newest_backup_age_seconds"}
+CHECKS = {f"{service}_available" for service in Service} | registry.keys() | {"newest_backup_age_seconds"}
 SELECTED = re.compile(r"\b((?:helpdesk|up)\w*)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(?:=~|!=|!~|=)"')
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
@@ -29,7 +29,9 @@ PARENTHESES = {"(": ")", "[": "]", "{": "}"}
 
 def labels_by_series():
     """Return the names of all series that there can be, with their labels."""
-    series = {"up": {"job", "instance"}, "helpdesk_sign_ok": {"sign"}} | {f"helpdesk_{sign}": set() for sign in SIGNS}
+    series = {"up": {"job", "instance"}, "helpdesk_check_healthy": {"check"}} | {
+        f"helpdesk_{check}": set() for check in CHECKS
+    }
     for one in counted:
         if isinstance(one, Duration):
             series |= {f"{one.name}_{part}": set(one.labels) for part in ("sum", "count")}
@@ -68,9 +70,9 @@ def test_what_counts_is_read_as_a_rate_and_every_metric_is_shown():
 
     for one in counted:
         assert len(re.findall(rf"rate\({one.name}", shown)) == len(re.findall(one.name, shown)) > 0
-    unshown = {sign for sign in SIGNS if f"helpdesk_{sign}" not in shown}
-    assert unshown == {"postgresql_answers", "redis_answers", "announcer_leads", "newest_backup_age_seconds"}
-    assert "helpdesk_sign_ok" in shown
+    unshown = {check for check in CHECKS if f"helpdesk_{check}" not in shown}
+    assert unshown == {"postgresql_available", "redis_available", "announcer_has_leader", "newest_backup_age_seconds"}
+    assert "helpdesk_check_healthy" in shown
 
 
 def test_the_dashboard_is_one_that_grafana_can_lay_out_with_any_prometheus():
@@ -117,9 +119,9 @@ def test_every_alert_says_how_bad_it_is_and_leaves_time_for_a_restart():
         assert f"`{rule['alert']}`" in operations
 
 
-def test_an_alert_watches_every_sign():
-    (all_but,) = [rule["expr"] for rule in ALERTS["rules"] if "sign!=" in rule["expr"]]
-    (alone,) = [rule["expr"] for rule in ALERTS["rules"] if "sign=" in rule["expr"].replace("sign!=", "")]
+def test_alerts_cover_every_health_check():
+    (all_but,) = [rule["expr"] for rule in ALERTS["rules"] if "check!=" in rule["expr"]]
+    (alone,) = [rule["expr"] for rule in ALERTS["rules"] if "check=" in rule["expr"].replace("check!=", "")]
 
-    assert all_but == alone.replace("sign=", "sign!=")
-    assert re.search(r'sign="(\w+)"', alone)[1] in SIGNS
+    assert all_but == alone.replace("check=", "check!=")
+    assert re.search(r'check="(\w+)"', alone)[1] in CHECKS

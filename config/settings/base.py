@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "corsheaders",
     "axes",
+    "helpdesk.monitoring",
     "helpdesk.users",
     "helpdesk.tickets",
     "helpdesk.subscriptions",
@@ -59,6 +60,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "helpdesk.core.middleware.request_context",
+    "helpdesk.monitoring.middleware.observe_requests",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -244,7 +246,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "HealthStatus": "helpdesk.core.vital_signs.Status",
+        "HealthStatus": "helpdesk.monitoring.health.Status",
         "TicketStatus": "helpdesk.tickets.models.Status",
         "TicketPriority": "helpdesk.tickets.models.PRIORITY_NAMES",
         "UserRole": "helpdesk.users.models.Role",
@@ -350,8 +352,12 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "helpdesk.core.logs.LineFormatter", "format": "{levelname} {name} {message}", "style": "{"},
-        "json": {"()": "helpdesk.core.logs.JSONFormatter"},
+        "line": {
+            "()": "helpdesk.monitoring.logs.LineFormatter",
+            "format": "{levelname} {name} {message}",
+            "style": "{",
+        },
+        "json": {"()": "helpdesk.monitoring.logs.JSONFormatter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {

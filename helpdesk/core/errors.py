@@ -12,12 +12,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from rest_framework import exceptions
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
 from helpdesk.core.json import JSONRenderer, dumps
-from helpdesk.core.middleware import REQUEST_ID
+from helpdesk.core.request_id import request_id
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -55,11 +54,11 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     known = as_api_exception(error)
     if known is None:
         return None
-    request: Request = context["request"]
+    request = context["request"]
     # Whatever format the view answers in, and the client accepts.
     request.accepted_renderer, request.accepted_media_type = JSONRenderer(), PROBLEM_JSON
     return Response(
-        problem(request, known),
+        problem(known),
         status=known.status_code,
         headers=headers_of(known),
         content_type=PROBLEM_JSON,
@@ -96,7 +95,7 @@ def headers_of(error: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-def problem(request: HttpRequest | Request, error: exceptions.APIException) -> dict[str, Any]:
+def problem(error: exceptions.APIException) -> dict[str, Any]:
     """Return the document: type, title, status, detail, code, errors, request_id."""
     errors = list(field_errors(error.detail)) if isinstance(error, exceptions.ValidationError) else []
     if errors:
@@ -111,7 +110,7 @@ def problem(request: HttpRequest | Request, error: exceptions.APIException) -> d
         "detail": detail,
         "code": code,
         "errors": errors,
-        "request_id": request.META.get(REQUEST_ID, ""),
+        "request_id": request_id(),
     }
 
 
@@ -144,9 +143,9 @@ def escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def outside_the_api(request: HttpRequest, error: exceptions.APIException) -> HttpResponse:
+def outside_the_api(error: exceptions.APIException) -> HttpResponse:
     return HttpResponse(
-        dumps(problem(request, error)),
+        dumps(problem(error)),
         status=error.status_code,
         headers=headers_of(error),
         content_type=PROBLEM_JSON,
@@ -160,22 +159,22 @@ def is_admin_page(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400: what Django refuses before a view sees it, such as a bad Host header."""
     if isinstance(exception, RequestDataTooBig):
-        return outside_the_api(request, PayloadTooLarge())
-    return outside_the_api(request, exceptions.ParseError("Bad request."))
+        return outside_the_api(PayloadTooLarge())
+    return outside_the_api(exceptions.ParseError("Bad request."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler403."""
     if is_admin_page(request):
         return defaults.permission_denied(request, exception)
-    return outside_the_api(request, exceptions.PermissionDenied())
+    return outside_the_api(exceptions.PermissionDenied())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404."""
     if is_admin_page(request):
         return defaults.page_not_found(request, exception)
-    return outside_the_api(request, exceptions.NotFound())
+    return outside_the_api(exceptions.NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -185,7 +184,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     error = ServiceUnavailable() if isinstance(sys.exception(), OperationalError) else exceptions.APIException()
     if not is_admin_page(request):
-        return outside_the_api(request, error)
+        return outside_the_api(error)
     page = defaults.server_error(request)
     page.status_code = error.status_code
     for name, value in headers_of(error).items():

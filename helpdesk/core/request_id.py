@@ -1,4 +1,4 @@
-"""Which request the present work is done for: the same id in its answer, its logs, its events and its e-mails."""
+"""The id of the request that the current work is done for, in responses, log lines, events and e-mails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 MAXIMUM_LENGTH = 64
 
-# Empty where nobody has asked for the work.
+# Empty for work that no request has caused.
 current_request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -16,7 +16,7 @@ def request_id() -> str:
 
 @contextmanager
 def on_behalf_of(request: str) -> Iterator[None]:
-    """Work for a request that was answered before."""
+    """Set the request id for the body of the `with` statement."""
     token = current_request_id.set(request)
     try:
         yield

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from helpdesk.core.after_commit import after_commit
 from helpdesk.core.cleanup import delete_in_ranges
-from helpdesk.core.metrics import Count
 from helpdesk.emails.messages import get_account_subject, get_ticket_subject
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
+from helpdesk.monitoring.metrics import Count
 from helpdesk.subscriptions.models import Channel
 from helpdesk.subscriptions.recipients import Announcement
 

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from helpdesk.core.metrics import Count
 from helpdesk.core.redis import RedisError
 from helpdesk.core.versioned_cache import invalidate
+from helpdesk.monitoring.metrics import Count
 from helpdesk.tickets.list_cache import USERS, scopes_with_tickets_of
 from helpdesk.tickets.models import BELL, Ticket, TicketEvent, TicketEventQuerySet
 from helpdesk.tickets.signals import ticket_events_committed

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from django.http import HttpRequest, HttpResponse
 
-from helpdesk.core.metrics import Count, Duration, tallies
+from helpdesk.monitoring.metrics import Count, Duration, tallies
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 # What leads nowhere, as static files and the guesses of strangers, is one route.

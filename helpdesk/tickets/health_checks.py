@@ -1,14 +1,14 @@
-"""Whether what happened to tickets is announced."""
+"""Health checks of the announcer."""
 
 from django.db import connection
 from django.utils import timezone
 
-from helpdesk.core.vital_signs import Service, vital_sign
+from helpdesk.monitoring.health import Service, health_check
 from helpdesk.tickets.announcer import LEADER_LOCK
 from helpdesk.tickets.models import TicketEvent
 
-# Where PostgreSQL shows an advisory lock with a key of 64 bits: half in classid, half in objid.
-LEADER = """
+# pg_locks shows the 64-bit key of an advisory lock as two halves, classid and objid.
+HAS_LEADER = """
     SELECT EXISTS (
         SELECT FROM pg_locks
         WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -18,14 +18,14 @@ LEADER = """
 """
 
 
-@vital_sign(Service.POSTGRESQL, at_most=30)
+@health_check(Service.POSTGRESQL, at_most=30)
 def oldest_unannounced_event_seconds() -> float:
     created_at = TicketEvent.objects.unannounced().values_list("created_at", flat=True).first()
     return 0.0 if created_at is None else max(0.0, (timezone.now() - created_at).total_seconds())
 
 
-@vital_sign(Service.POSTGRESQL)
-def announcer_leads() -> bool:
+@health_check(Service.POSTGRESQL)
+def announcer_has_leader() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(LEADER, {"key": LEADER_LOCK})
+        cursor.execute(HAS_LEADER, {"key": LEADER_LOCK})
         return bool(cursor.fetchone()[0])

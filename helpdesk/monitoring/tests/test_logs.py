@@ -7,9 +7,9 @@ from io import StringIO
 
 import pytest
 
-from helpdesk.core.logs import JSONFormatter, LineFormatter, role_of
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
+from helpdesk.monitoring.logs import JSONFormatter, LineFormatter, role_of
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.tickets.models import TicketEvent
 

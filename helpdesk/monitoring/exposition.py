@@ -15,31 +15,31 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from helpdesk.core.metrics import counted, totals
 from helpdesk.core.redis import RedisError
-from helpdesk.core.vital_signs import Report, examine
+from helpdesk.monitoring.health import Report, run_checks
+from helpdesk.monitoring.metrics import counted, totals
 
 
 class Everything(Collector):
     def collect(self) -> Iterator[Metric]:
-        yield from gauges(examine())
+        yield from gauges(run_checks())
         try:
             found = totals()
         except RedisError:
-            # It is among the signs that it does not answer.
+            # redis_available says so.
             return
         for one in counted:
             yield from one.families(found)
 
 
 def gauges(report: Report) -> Iterator[Metric]:
-    """Yield each sign under its name, but for those that are not known, and which of all are ok."""
-    is_ok = GaugeMetricFamily("helpdesk_sign_ok", "Whether a vital sign is ok.", labels=["sign"])
-    for name, reading in report["signs"].items():
-        is_ok.add_metric([name], reading["ok"])
-        if reading["value"] is not None:
-            yield GaugeMetricFamily(f"helpdesk_{name}", "A vital sign: see operations.", reading["value"])
-    yield is_ok
+    """Yield each known value under the name of its check, and which checks are healthy."""
+    is_healthy = GaugeMetricFamily("helpdesk_check_healthy", "Whether a health check is healthy.", labels=["check"])
+    for name, result in report["checks"].items():
+        is_healthy.add_metric([name], result["healthy"])
+        if result["value"] is not None:
+            yield GaugeMetricFamily(f"helpdesk_{name}", "A health check: see docs/operations.md.", result["value"])
+    yield is_healthy
 
 
 class ExpositionRenderer(BaseRenderer):

@@ -5,15 +5,15 @@ from django.db import OperationalError, connection
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpdesk.core import redis
-from helpdesk.core.metrics import BUCKETS_SECONDS, Count, counted, tallies
-from helpdesk.core.request_metrics import durations, readable
 from helpdesk.emails import actions
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
-from helpdesk.testing import UNREACHABLE_REDIS_URL
+from helpdesk.monitoring.metrics import BUCKETS_SECONDS, Count, counted, tallies
+from helpdesk.monitoring.request_metrics import durations, readable
 from helpdesk.tickets.announcer import Announcer
 
 TOKEN = "a-token-of-our-monitoring-system"
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture(autouse=True)
@@ -113,14 +113,17 @@ def test_events_and_emails_are_counted_where_they_are_told_and_sent(api, custome
 
 
 @pytest.mark.django_db
-def test_the_vital_signs_are_gauges_and_what_is_not_known_is_missing(scrape):
+def test_the_health_checks_are_gauges_and_unknown_values_are_missing(scrape):
     samples = scrape()
 
-    assert samples["helpdesk_postgresql_answers",] == samples["helpdesk_redis_answers",] == 1
+    assert samples["helpdesk_postgresql_available",] == samples["helpdesk_redis_available",] == 1
     assert samples["helpdesk_oldest_unannounced_event_seconds",] == 0
-    assert (samples["helpdesk_announcer_leads",], samples["helpdesk_sign_ok", "announcer_leads"]) == (0, 0)
+    assert (samples["helpdesk_announcer_has_leader",], samples["helpdesk_check_healthy", "announcer_has_leader"]) == (
+        0,
+        0,
+    )
     assert ("helpdesk_email_sweep_age_seconds",) not in samples
-    assert samples["helpdesk_sign_ok", "email_sweep_age_seconds"] == 0
+    assert samples["helpdesk_check_healthy", "email_sweep_age_seconds"] == 0
 
 
 def test_without_postgresql_monitors_still_read(scrape, monkeypatch):
@@ -129,13 +132,13 @@ def test_without_postgresql_monitors_still_read(scrape, monkeypatch):
 
     monkeypatch.setattr(connection, "cursor", refuse)
 
-    assert scrape()["helpdesk_sign_ok", "postgresql_answers"] == 0
+    assert scrape()["helpdesk_check_healthy", "postgresql_available"] == 0
 
 
 @pytest.mark.django_db
 def test_without_redis_nothing_counted_is_lost(api, customer, scrape, settings):
     caches = settings.CACHES
-    settings.CACHES = {"default": caches["default"] | {"LOCATION": UNREACHABLE_REDIS_URL}}
+    settings.CACHES = {"default": caches["default"] | {"LOCATION": NOBODY_LISTENS}}
     api(customer).get("/api/users/me/")
     blind = scrape()
     settings.CACHES = caches
@@ -143,7 +146,7 @@ def test_without_redis_nothing_counted_is_lost(api, customer, scrape, settings):
 
     samples = scrape()
 
-    assert blind["helpdesk_sign_ok", "redis_answers"] == 0
+    assert blind["helpdesk_check_healthy", "redis_available"] == 0
     assert not any(key[0].startswith("helpdesk_requests") for key in blind)
     assert samples["helpdesk_requests_total", "GET", "/api/users/me/", "200"] == 1
 

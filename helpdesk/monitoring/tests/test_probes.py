@@ -1,11 +1,11 @@
-"""Probes: one without I/O, one that says what is missing."""
+"""Liveness and readiness probes."""
 
 import pytest
 from django.db import OperationalError, connection
 
 
 def test_liveness_needs_neither_database_nor_redis(client):
-    assert client.get("/livez").json() == {"status": "ok"}
+    assert client.get("/livez").json() == {"status": "healthy"}
 
 
 @pytest.mark.django_db
@@ -13,7 +13,7 @@ def test_readiness_is_ok_with_postgresql_and_redis(client):
     response = client.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "ok", "postgresql": True, "redis": True}
+    assert response.json() == {"status": "healthy", "postgresql": True, "redis": True}
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""The vital signs, for agents and monitoring systems by HTTP, for whoever is at the machine by `manage.py doctor`."""
+"""Health checks, over HTTP for agents and monitoring systems, and by `manage.py health` on the machine."""
 
 import json
 import os
@@ -17,18 +17,19 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from helpdesk.core import redis, vital_signs
+from helpdesk.core import redis
 from helpdesk.core.redis import RedisError
 from helpdesk.emails.models import EmailState
 from helpdesk.emails.tasks import send_due_emails
 from helpdesk.emails.tests.factories import EmailFactory, StatusEventFactory
+from helpdesk.monitoring import health
 from helpdesk.notifications.live import open_sockets
-from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.announcer import LEADER_LOCK
 
 HEALTH = "/api/health/"
 TOKEN = "a-token-of-our-monitoring-system"
-KNOWN_TO_REDIS = {"open_websockets", "hub_silence_seconds", "email_sweep_age_seconds"}
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
+CHECKS_OF_REDIS = {"open_websockets", "hub_silence_seconds", "email_sweep_age_seconds"}
 
 
 @pytest.fixture
@@ -37,6 +38,11 @@ def leader(transactional_db):
     with psycopg.connect(**connection.get_connection_params()) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LEADER_LOCK])
         yield
+
+
+@pytest.fixture
+def redis_down(settings):
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": NOBODY_LISTENS}}
 
 
 @pytest.fixture
@@ -59,37 +65,37 @@ def monitor(client, settings):
     return lambda token=TOKEN: client.get(HEALTH, headers={"Authorization": f"Bearer {token}"})
 
 
-def sign(name):
-    return vital_signs.examine()["signs"][name]
+def check(name):
+    return health.run_checks()["checks"][name]
 
 
 def ago(seconds):
     return timezone.now() - timedelta(seconds=seconds)
 
 
-def doctor(**options):
+def run_command(**options):
     """Return the exit code and what was printed."""
     stdout = StringIO()
     try:
-        call_command("doctor", **options, stdout=stdout)
+        call_command("health", **options, stdout=stdout)
     except SystemExit as ended:
         return ended.code, stdout.getvalue()
     return 0, stdout.getvalue()
 
 
-def test_all_is_well_when_an_announcer_leads_and_a_sweep_has_run(leader):
+def test_the_helpdesk_is_healthy_with_a_leading_announcer_and_a_recent_sweep(leader):
     send_due_emails()
 
-    report = vital_signs.examine()
+    report = health.run_checks()
 
-    assert report["status"] == "ok"
-    assert report["signs"].pop("email_sweep_age_seconds")["value"] < 30
-    assert report["signs"].pop("hub_silence_seconds")["value"] < 30
-    assert {name: reading["value"] for name, reading in report["signs"].items()} == {
-        "postgresql_answers": True,
-        "redis_answers": True,
+    assert report["status"] == "healthy"
+    assert report["checks"].pop("email_sweep_age_seconds")["value"] < 30
+    assert report["checks"].pop("hub_silence_seconds")["value"] < 30
+    assert {name: result["value"] for name, result in report["checks"].items()} == {
+        "postgresql_available": True,
+        "redis_available": True,
         "oldest_unannounced_event_seconds": 0,
-        "announcer_leads": True,
+        "announcer_has_leader": True,
         "open_websockets": 0,
         "oldest_due_email_seconds": 0,
         "dead_emails": 0,
@@ -99,70 +105,70 @@ def test_all_is_well_when_an_announcer_leads_and_a_sweep_has_run(leader):
 
 @pytest.mark.django_db
 def test_without_announcer_and_sweep_it_is_degraded():
-    report = vital_signs.examine()
+    report = health.run_checks()
 
     assert report["status"] == "degraded"
-    assert {name for name, reading in report["signs"].items() if not reading["ok"]} == {
-        "announcer_leads",
+    assert {name for name, result in report["checks"].items() if not result["healthy"]} == {
+        "announcer_has_leader",
         "email_sweep_age_seconds",
     }
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("lock", [str(LEADER_LOCK + 1), str(LEADER_LOCK + 2**32), f"0, {LEADER_LOCK}"])
-def test_whoever_holds_another_lock_does_not_lead(lock):
+def test_another_advisory_lock_makes_no_leader(lock):
     with psycopg.connect(**connection.get_connection_params()) as other:
         other.execute(f"SELECT pg_advisory_lock({lock})")
 
-        assert not sign("announcer_leads")["value"]
+        assert not check("announcer_has_leader")["value"]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("seconds", "is_ok"), [(25, True), (40, False)])
-def test_the_oldest_event_that_nobody_announced_has_an_age(seconds, is_ok):
+@pytest.mark.parametrize(("seconds", "is_healthy"), [(25, True), (40, False)])
+def test_the_age_of_the_oldest_unannounced_event_is_checked(seconds, is_healthy):
     StatusEventFactory(created_at=ago(900), announced_at=timezone.now())
     StatusEventFactory(created_at=ago(seconds))
     StatusEventFactory()
 
-    oldest = sign("oldest_unannounced_event_seconds")
+    oldest = check("oldest_unannounced_event_seconds")
 
     assert seconds <= oldest["value"] < seconds + 5
-    assert (oldest["ok"], oldest["at_most"]) == (is_ok, 30)
+    assert (oldest["healthy"], oldest["at_most"]) == (is_healthy, 30)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("lease", [None, Now() + timedelta(seconds=60), Now() - timedelta(seconds=60)])
-@pytest.mark.parametrize(("seconds", "is_ok"), [(100, True), (130, False)])
-def test_the_oldest_due_email_has_an_age_whether_or_not_a_worker_has_claimed_it(seconds, is_ok, lease):
+@pytest.mark.parametrize(("seconds", "is_healthy"), [(100, True), (130, False)])
+def test_the_age_of_the_oldest_due_email_is_checked_whether_or_not_it_is_claimed(seconds, is_healthy, lease):
     EmailFactory(next_attempt_at=ago(900), state=EmailState.DEAD)
     EmailFactory(next_attempt_at=ago(-900))
     EmailFactory(next_attempt_at=ago(seconds), lease_until=lease)
 
-    oldest = sign("oldest_due_email_seconds")
+    oldest = check("oldest_due_email_seconds")
 
     assert seconds <= oldest["value"] < seconds + 5
-    assert (oldest["ok"], oldest["at_most"]) == (is_ok, 120)
+    assert (oldest["healthy"], oldest["at_most"]) == (is_healthy, 120)
 
 
 @pytest.mark.django_db
-def test_dead_emails_are_counted_and_never_ok_bounced_ones_are_only_counted(monkeypatch):
-    monkeypatch.setattr("helpdesk.emails.vital_signs.MOST_COUNTED", 2)
+def test_dead_emails_are_unhealthy_and_bounced_emails_are_only_counted(monkeypatch):
+    monkeypatch.setattr("helpdesk.emails.health_checks.MAX_COUNT", 2)
     EmailFactory(state=EmailState.DEAD)
     for _ in range(3):
         EmailFactory(state=EmailState.BOUNCED)
 
-    assert sign("dead_emails") == {"value": 1, "at_most": 0, "ok": False}
-    assert sign("bounced_emails") == {"value": 2, "at_most": None, "ok": True}
+    assert check("dead_emails") == {"value": 1, "at_most": 0, "healthy": False}
+    assert check("bounced_emails") == {"value": 2, "at_most": None, "healthy": True}
 
 
 @pytest.mark.django_db
-def test_a_sweep_long_ago_is_not_ok(monkeypatch):
+def test_an_old_sweep_is_unhealthy(monkeypatch):
     with monkeypatch.context() as then:
         then.setattr("helpdesk.emails.heartbeat.time.time", lambda: timezone.now().timestamp() - 70)
         send_due_emails()
 
-    assert 70 <= sign("email_sweep_age_seconds")["value"] < 75
-    assert not sign("email_sweep_age_seconds")["ok"]
+    assert 70 <= check("email_sweep_age_seconds")["value"] < 75
+    assert not check("email_sweep_age_seconds")["healthy"]
 
 
 @pytest.mark.django_db
@@ -179,7 +185,7 @@ def test_open_sockets_are_summed_until_their_process_is_silent_for_long(monkeypa
     open_sockets.report("one", 3, silence_seconds=0.1)
     open_sockets.report("another", 4, silence_seconds=0.1)
 
-    assert sign("open_websockets") == {"value": 7, "at_most": None, "ok": True}
+    assert check("open_websockets") == {"value": 7, "at_most": None, "healthy": True}
     with redis.connection() as client:
         assert set(client.hkeys(open_sockets.key())) == {b"one", b"another"}
 
@@ -203,72 +209,72 @@ def test_a_report_that_is_renewed_while_it_is_read_stays(monkeypatch):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("seconds", "is_ok"), [(29.9, True), (31.0, False)])
-def test_the_hub_that_has_received_nothing_for_longest_is_shown(seconds, is_ok):
+@pytest.mark.parametrize(("seconds", "is_healthy"), [(29.9, True), (31.0, False)])
+def test_the_longest_silence_of_a_hub_is_checked(seconds, is_healthy):
     open_sockets.report("one", 3, silence_seconds=0.4)
     open_sockets.report("another", 0, silence_seconds=seconds)
 
-    assert sign("hub_silence_seconds") == {"value": seconds, "at_most": 30, "ok": is_ok}
+    assert check("hub_silence_seconds") == {"value": seconds, "at_most": 30, "healthy": is_healthy}
 
 
 @pytest.mark.django_db
-def test_what_redis_knows_is_null_without_it(redis_down):
-    report = vital_signs.examine()
+def test_checks_of_redis_are_null_without_it(redis_down):
+    report = health.run_checks()
 
-    unknown = {name: reading["ok"] for name, reading in report["signs"].items() if reading["value"] is None}
-    assert unknown == dict.fromkeys(KNOWN_TO_REDIS, False)
-    assert (report["status"], report["signs"]["redis_answers"]["value"]) == ("degraded", False)
+    unknown = {name: result["healthy"] for name, result in report["checks"].items() if result["value"] is None}
+    assert unknown == dict.fromkeys(CHECKS_OF_REDIS, False)
+    assert (report["status"], report["checks"]["redis_available"]["value"]) == ("degraded", False)
 
 
 @pytest.mark.django_db
-def test_a_sign_that_cannot_be_read_spoils_no_other(monkeypatch):
+def test_a_failing_check_affects_no_other(monkeypatch):
     def fail():
         raise RedisError
 
-    broken = vital_signs.VitalSign(fail, vital_signs.Service.REDIS, at_most=None)
-    monkeypatch.setitem(vital_signs.signs, "open_websockets", broken)
+    broken = health.HealthCheck(fail, health.Service.REDIS, at_most=None)
+    monkeypatch.setitem(health.registry, "open_websockets", broken)
 
-    assert sign("open_websockets") == {"value": None, "at_most": None, "ok": False}
-    assert sign("dead_emails")["value"] == 0
+    assert check("open_websockets") == {"value": None, "at_most": None, "healthy": False}
+    assert check("dead_emails")["value"] == 0
 
 
-def test_without_postgresql_it_is_unavailable_and_asks_only_once(postgresql_down):
-    report = vital_signs.examine()
+def test_without_postgresql_the_helpdesk_is_unavailable_after_one_query(postgresql_down):
+    report = health.run_checks()
 
     assert report["status"] == "unavailable"
-    assert report["signs"].pop("hub_silence_seconds")["ok"]
-    known = {name: reading["value"] for name, reading in report["signs"].items() if reading["value"] is not None}
-    assert known == {"postgresql_answers": False, "redis_answers": True, "open_websockets": 0}
+    assert report["checks"].pop("hub_silence_seconds")["healthy"]
+    known = {name: result["value"] for name, result in report["checks"].items() if result["value"] is not None}
+    assert known == {"postgresql_available": False, "redis_available": True, "open_websockets": 0}
     assert len(postgresql_down) == 1
 
 
 @pytest.mark.django_db
-def test_each_sign_costs_one_query():
+def test_each_check_runs_one_query():
     with CaptureQueriesContext(connection) as queries:
-        vital_signs.examine()
+        health.run_checks()
 
-    of_postgresql = [sign for sign in vital_signs.signs.values() if sign.service == vital_signs.Service.POSTGRESQL]
+    of_postgresql = [check for check in health.registry.values() if check.service == health.Service.POSTGRESQL]
     assert len(queries) == 1 + len(of_postgresql)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("who", "status"), [("agent", 200), ("superuser", 200), ("customer", 403)])
-def test_agents_read_it_and_customers_do_not(api, request, who, status):
+def test_agents_may_read_it_and_customers_may_not(api, request, who, status):
     response = api(request.getfixturevalue(who)).get(HEALTH)
 
     assert response.status_code == status
-    assert ("signs" in response.json()) == (status == 200)
+    assert ("checks" in response.json()) == (status == 200)
 
 
 @pytest.mark.django_db
-def test_a_monitoring_system_reads_it_with_its_token(monitor):
+def test_a_monitoring_system_reads_it_with_the_health_token(monitor):
     response = monitor()
 
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
     assert "no-store" in response.headers["Cache-Control"]
     assert response.json()["status"] == "degraded"
-    assert response.json()["signs"]["dead_emails"] == {"value": 0, "at_most": 0, "ok": True}
+    assert response.json()["checks"]["dead_emails"] == {"value": 0, "at_most": 0, "healthy": True}
 
 
 @pytest.mark.django_db
@@ -287,7 +293,7 @@ def test_without_a_token_it_is_401(api):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("token", ["", "None"])
-def test_a_token_that_is_not_set_lets_nobody_in(monitor, settings, token):
+def test_an_unset_token_grants_no_access(monitor, settings, token):
     settings.HEALTH_TOKEN = ""
 
     assert monitor(token).status_code == 401
@@ -295,11 +301,11 @@ def test_a_token_that_is_not_set_lets_nobody_in(monitor, settings, token):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/api/tickets/", "/api/users/me/", "/api/notifications/"])
-def test_the_token_of_monitoring_opens_nothing_else(client, monitor, path):
+def test_the_health_token_grants_access_to_nothing_else(client, monitor, path):
     assert client.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
 
 
-def test_a_monitoring_system_is_told_that_postgresql_is_down(monitor, postgresql_down):
+def test_the_health_token_works_while_postgresql_is_down(monitor, postgresql_down):
     response = monitor()
 
     assert response.status_code == 503
@@ -308,40 +314,40 @@ def test_a_monitoring_system_is_told_that_postgresql_is_down(monitor, postgresql
     assert response.json()["status"] == "unavailable"
 
 
-def test_the_doctor_is_content(leader):
+def test_the_command_reports_a_healthy_helpdesk(leader):
     send_due_emails()
 
-    code, text = doctor()
+    code, text = run_command()
 
     assert code == 0
-    assert text.endswith("\n\nThe helpdesk is ok.\n")
-    assert "dead_emails                               0  at most 0     ok\n" in text
-    assert "announcer_leads                         yes                ok\n" in text
+    assert text.endswith("\n\nThe helpdesk is healthy.\n")
+    assert "dead_emails                               0  at most 0     healthy\n" in text
+    assert "announcer_has_leader                    yes                healthy\n" in text
 
 
 @pytest.mark.django_db
-def test_the_doctor_names_what_is_wrong_and_exits_with_1():
-    code, text = doctor()
+def test_the_command_reports_unhealthy_checks_and_exits_with_1():
+    code, text = run_command()
 
     assert code == 1
     assert text.endswith("\n\nThe helpdesk is degraded.\n")
-    assert "announcer_leads                          no                NOT OK\n" in text
-    assert "email_sweep_age_seconds           not known  at most 60    NOT OK\n" in text
+    assert "announcer_has_leader                     no                UNHEALTHY\n" in text
+    assert "email_sweep_age_seconds             unknown  at most 60    UNHEALTHY\n" in text
 
 
 @pytest.mark.django_db
-def test_the_doctor_prints_the_document_of_the_api(monitor):
-    code, text = doctor(json=True)
+def test_the_command_prints_the_json_of_the_api(monitor):
+    code, text = run_command(json=True)
 
     assert code == 1
     assert json.loads(text) == monitor().json()
 
 
-def test_the_doctor_works_without_any_server():
-    """As whoever is called at night runs it: in a process of its own."""
-    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": UNREACHABLE_REDIS_URL}
+def test_the_command_works_without_postgresql_and_redis():
+    """In a process of its own, as an operator runs it."""
+    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": NOBODY_LISTENS}
     ended = subprocess.run(
-        [sys.executable, "manage.py", "doctor"],
+        [sys.executable, "manage.py", "health"],
         cwd=django_settings.BASE_DIR,
         env={**os.environ, **nowhere, "DJANGO_SETTINGS_MODULE": "config.settings.local"},
         capture_output=True,
@@ -351,7 +357,7 @@ def test_the_doctor_works_without_any_server():
 
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "Redis fails" in ended.stderr
-    assert "postgresql_answers                       no                NOT OK\n" in ended.stdout
+    assert "postgresql_available                     no                UNHEALTHY\n" in ended.stdout
     assert ended.stdout.endswith("\n\nThe helpdesk is unavailable.\n")
 
 
@@ -362,23 +368,23 @@ def backup_status(tmp_path, settings):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("hours", "is_ok"), [(0, True), (25, True), (27, False)])
-def test_the_newest_backup_has_an_age(backup_status, hours, is_ok):
+@pytest.mark.parametrize(("hours", "is_healthy"), [(0, True), (25, True), (27, False)])
+def test_the_age_of_the_newest_backup_is_checked(backup_status, hours, is_healthy):
     backup_status.touch()
     made_at = time.time() - hours * 3600
     os.utime(backup_status, (made_at, made_at))
 
-    age = sign("newest_backup_age_seconds")
+    age = check("newest_backup_age_seconds")
 
     assert hours * 3600 <= age.pop("value") < hours * 3600 + 60
-    assert age == {"at_most": 26 * 3600, "ok": is_ok}
+    assert age == {"at_most": 26 * 3600, "healthy": is_healthy}
 
 
 @pytest.mark.django_db
-def test_backups_that_have_never_begun_are_not_ok(backup_status):
-    assert sign("newest_backup_age_seconds") == {"value": None, "at_most": 26 * 3600, "ok": False}
+def test_a_missing_backup_is_unhealthy(backup_status):
+    assert check("newest_backup_age_seconds") == {"value": None, "at_most": 26 * 3600, "healthy": False}
 
 
 @pytest.mark.django_db
-def test_without_backups_of_our_own_nobody_asks_for_their_age():
-    assert "newest_backup_age_seconds" not in vital_signs.examine()["signs"]
+def test_the_backup_check_is_off_without_a_status_file():
+    assert "newest_backup_age_seconds" not in health.run_checks()["checks"]
