@@ -5,10 +5,10 @@ from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_shutdown
+from celery.signals import setup_logging, worker_ready
 from django.conf import settings
 
-from helpdesk.monitoring.metrics import tallies
+from helpdesk.monitoring.metrics import serve_metrics
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
@@ -18,12 +18,11 @@ app.autodiscover_tasks()
 
 
 @setup_logging.connect
-def log_as_all_do(**kwargs: Any) -> None:
-    """Keep Celery from putting handlers of its own in the place of ours."""
+def configure_logging(**kwargs: Any) -> None:
+    """Log like every other process, instead of by Celery's own handlers."""
     dictConfig(settings.LOGGING)
 
 
-@worker_process_shutdown.connect
-def hand_over_metrics(**kwargs: Any) -> None:
-    """Hand over what a process has counted, which ends without Python's own farewell."""
-    tallies.hand_over()
+@worker_ready.connect
+def serve_worker_metrics(**kwargs: Any) -> None:
+    serve_metrics()

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from socket import gethostbyname_ex, gethostname
 from typing import Any, NoReturn
 
 import environ
@@ -46,6 +47,14 @@ def refuse_weak_key(name: str, key: str) -> None:
         refuse(f"{name} is known to everybody: it takes {SHORTEST_KEY} random characters.")
     if len(key) < SHORTEST_KEY or len(set(key)) < FEWEST_CHARACTERS:
         refuse(f"{name} can be guessed: it takes {SHORTEST_KEY} random characters.")
+
+
+def own_addresses() -> list[str]:
+    """Return the IPv4 addresses of this host; none if its name does not resolve."""
+    try:
+        return gethostbyname_ex(gethostname())[2]
+    except OSError:
+        return []
 
 
 def refuse(reason: str) -> NoReturn:

@@ -2,8 +2,7 @@
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 
-from helpdesk.monitoring.exposition import MetricsView
-from helpdesk.monitoring.views import HealthSerializer, HealthView
+from helpdesk.monitoring.views import HealthSerializer, HealthView, MetricsView
 from helpdesk.users.authentication import AccessTokenAuthentication, HealthTokenAuthentication
 from helpdesk.users.permissions import IsAgentOrMonitor
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from helpdesk.core.request_id import request_id
-from helpdesk.monitoring.request_metrics import method_of, route_of
+from helpdesk.monitoring.middleware import get_method, get_route
 
 
 def start() -> None:
@@ -30,10 +30,10 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
     def middleware(request: HttpRequest) -> HttpResponse:
         parent = extract({"traceparent": request.headers.get("traceparent", "")})
-        method = method_of(request)
+        method = get_method(request)
         with tracer.start_as_current_span(method, context=parent, kind=SpanKind.SERVER) as span:
             response = get_response(request)
-            route = route_of(request)
+            route = get_route(request)
             span.update_name(f"{method} {route}")
             span.set_attributes(
                 {

@@ -217,8 +217,8 @@ LIST_CACHE_BYTES = env.int("LIST_CACHE_MEGABYTES", default=128) * 1024 * 1024
 BACKUP_STATUS_FILE = env.str("BACKUP_STATUS_FILE", default="")
 BACKUP_MAXIMUM_AGE = timedelta(hours=26)
 
-# Metrics
-METRICS_INTERVAL = timedelta(seconds=5)
+# Metrics of the worker and the announcer, as host:port; `web` answers /metrics
+METRICS_ADDRESS = env.str("METRICS_ADDRESS", default="")
 
 # Telemetry
 SENTRY_DSN = env.str("SENTRY_DSN", default="")

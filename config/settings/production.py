@@ -1,6 +1,6 @@
 """The product behind a TLS proxy: docker-compose.production.yml."""
 
-from config.environment import env, refuse, refuse_weak_key, required
+from config.environment import env, own_addresses, refuse, refuse_weak_key, required
 from config.settings.base import *
 
 # Secrets
@@ -30,6 +30,9 @@ if not ALLOWED_HOSTS:
     refuse("DJANGO_ALLOWED_HOSTS is not set: it lists the host names that the helpdesk answers to.")
 if "*" in ALLOWED_HOSTS:
     refuse("DJANGO_ALLOWED_HOSTS is *: it lists the host names that the helpdesk answers to, each.")
+# Prometheus scrapes each replica by its address, without the proxy.
+ALLOWED_HOSTS += own_addresses()
+SECURE_REDIRECT_EXEMPT = ["^metrics$"]
 
 # E-mail
 EMAIL_HOST = required("EMAIL_HOST", meaning="the SMTP server, which all e-mails are given to")

@@ -1,7 +1,6 @@
 """The test suite: real PostgreSQL and Valkey, no limits, cheap password hashes."""
 
 import os
-from datetime import timedelta
 
 from config.settings.base import *
 
@@ -28,9 +27,6 @@ CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"helpdesk-{WORKER_NUMBER}:"
 
 # Users
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
-
-# Metrics: handed over by the tests themselves
-METRICS_INTERVAL = timedelta(hours=1)
 
 # Static files
 WHITENOISE_USE_FINDERS = True

@@ -33,6 +33,7 @@ print(json.dumps({
     "hsts": page.headers["Strict-Transport-Security"],
     "posted": posted,
     "plain": [plain.status_code, plain.headers["Location"]],
+    "metrics": Client(headers={"Host": f"{settings.ALLOWED_HOSTS[-1]}:8000"}).get("/metrics").status_code,
     "foreign host": Client(headers=through_the_proxy | {"Host": "evil.example.com"}).get("/").status_code,
 }))
 """
@@ -76,3 +77,7 @@ def test_forms_are_taken_from_our_own_pages_alone(seen):
 
 def test_a_host_that_is_not_listed_is_refused(seen):
     assert seen["foreign host"] == 400
+
+
+def test_prometheus_scrapes_a_replica_by_its_own_address_without_https(seen):
+    assert seen["metrics"] == 401

@@ -16,8 +16,8 @@ from django.utils import timezone
 from helpdesk.core.after_commit import after_commit
 from helpdesk.core.cleanup import delete_in_ranges
 from helpdesk.emails.messages import get_account_subject, get_ticket_subject
+from helpdesk.emails.metrics import EMAILS
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
-from helpdesk.monitoring.metrics import Count
 from helpdesk.subscriptions.models import Channel
 from helpdesk.subscriptions.recipients import Announcement
 
@@ -30,8 +30,6 @@ LEASES_PER_SWEEP = 1_000
 INTERRUPTED = "The attempt was interrupted: the worker was killed or paused, or lost PostgreSQL."
 # "MAIL" in ASCII; any number that nothing else in this database uses for an advisory lock.
 SWEEP_LOCK = 0x4D41494C
-
-attempts = Count("helpdesk_emails_total", "Attempts to send an e-mail, by outcome.", labels=["kind", "outcome"])
 
 # ON CONFLICT: an event that is announced again gets no second e-mail.
 ENQUEUE = """
@@ -219,5 +217,5 @@ def fail_interrupted_attempts(email_ids: Sequence[int]) -> None:
 
 def log_outcome(email: Email, outcome: str) -> None:
     """Count and log the outcome of an attempt."""
-    attempts.add(email.kind, outcome)
+    EMAILS.labels(email.kind, outcome).inc()
     logger.info("E-mail %s: %s", email.pk, outcome, extra={"fields": {"kind": email.kind, "attempt": email.attempts}})

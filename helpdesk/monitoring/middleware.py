@@ -1,18 +1,27 @@
 """Metrics and the access log of requests."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
+from prometheus_client import Counter, Histogram
 
-from helpdesk.monitoring.request_metrics import count_request
-
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+# Static files and unknown paths: a label must have few values.
+NO_ROUTE = "none"
+# Regular expressions and converters in Django's URL patterns.
+PARAMETER = re.compile(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>")
 # Logged at DEBUG: orchestrators and the proxy send them every few seconds.
 PROBES = frozenset({"/livez", "/readyz"})
+
+REQUESTS = Counter("helpdesk_requests_total", "Responses by route and status.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram("helpdesk_request_seconds", "Time to the response by route.", ["method", "route"])
 
 access_log = logging.getLogger("helpdesk.access")
 
@@ -24,11 +33,28 @@ def observe_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
         started = time.perf_counter()
         response = get_response(request)
         seconds = time.perf_counter() - started
-        count_request(request, response, seconds=seconds)
+        method, route = get_method(request), get_route(request)
+        REQUESTS.labels(method, route, response.status_code).inc()
+        REQUEST_SECONDS.labels(method, route).observe(seconds)
         log_access(request, response, seconds=seconds)
         return response
 
     return middleware
+
+
+def get_method(request: HttpRequest) -> str:
+    return request.method if request.method in METHODS else "other"
+
+
+def get_route(request: HttpRequest) -> str:
+    return format_route(request.resolver_match.route) if request.resolver_match else NO_ROUTE
+
+
+@lru_cache(maxsize=1024)
+def format_route(pattern: str) -> str:
+    """Return a URL pattern of Django as a template: /api/tickets/{pk}/."""
+    route = PARAMETER.sub(lambda match: f"{{{match[1] or match[2]}}}", pattern)
+    return "/" + route.translate(str.maketrans("", "", "^$\\"))
 
 
 def log_access(request: HttpRequest, response: HttpResponse, *, seconds: float) -> None:

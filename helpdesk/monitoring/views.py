@@ -8,13 +8,16 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from helpdesk.core.errors import RETRY_AFTER_SECONDS
 from helpdesk.monitoring.health import Status, is_postgresql_available, is_redis_available, run_checks
+from helpdesk.monitoring.metrics import format_metrics
 
 
 @require_safe
@@ -72,3 +75,23 @@ class HealthView(APIView):
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return Response(report, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
         return Response(report)
+
+
+class MetricsRenderer(BaseRenderer):
+    media_type = "text/plain"
+    format = "prometheus"
+    charset = None
+
+    def render(self, data: Any, *args: Any) -> Any:
+        return data
+
+
+@method_decorator(never_cache, name="dispatch")
+class MetricsView(APIView):
+    """The URL configuration sets who may read it."""
+
+    renderer_classes = [MetricsRenderer]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response(format_metrics(), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from helpdesk.core.redis import RedisError
 from helpdesk.core.versioned_cache import invalidate
-from helpdesk.monitoring.metrics import Count
 from helpdesk.tickets.list_cache import USERS, scopes_with_tickets_of
+from helpdesk.tickets.metrics import EVENTS_ANNOUNCED
 from helpdesk.tickets.models import BELL, Ticket, TicketEvent, TicketEventQuerySet
 from helpdesk.tickets.signals import ticket_events_committed
 
@@ -30,8 +30,6 @@ BATCH_SIZE = 200
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 30.0
 MILLISECOND = timedelta(milliseconds=1)
-
-announced = Count("helpdesk_events_announced_total", "Events told to those who listen.", labels=["kind"])
 
 
 class Announcer:
@@ -128,7 +126,7 @@ def announce_together(events: list[TicketEvent]) -> bool:
         return False
     for event in events:
         fields = {"event": event.uuid, "ticket": event.ticket_id}
-        announced.add(event.kind)
+        EVENTS_ANNOUNCED.labels(event.kind).inc()
         logger.info("Announced: %s", event, extra={"request_id": event.request_id, "fields": fields})
     return True
 

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from helpdesk.core import background
+from helpdesk.monitoring.metrics import serve_metrics
 from helpdesk.tickets.announcer import Announcer
 
 
@@ -15,5 +16,6 @@ class Command(BaseCommand):
         announcer = Announcer()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, announcer.stop)
+        serve_metrics()
         announcer.run()
         background.finish()
