@@ -1,15 +1,21 @@
-"""Response headers of every request: its id, and the state of the rate limits that apply to it."""
+"""Response headers: the request id, rate limits, caching, and what browsers allow a page to load and use."""
 
 import re
 import uuid
 from collections.abc import Callable
 
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 
+from helpdesk.core.errors import is_admin_page
 from helpdesk.core.request_id import MAXIMUM_LENGTH, on_behalf_of
 
 RATE_LIMIT_HEADERS = "helpdesk.rate_limit_headers"
 ACCEPTABLE_ID = re.compile(rf"[A-Za-z0-9._-]{{8,{MAXIMUM_LENGTH}}}")
+NOTHING = {"default-src": [NONE], "frame-ancestors": [NONE]}
 
 
 def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -26,3 +32,42 @@ def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         return response
 
     return middleware
+
+
+def default_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Keep API responses out of caches unless they say how; deny pages the features of the device."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.path_info.startswith("/api/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+            patch_vary_headers(response, ["Authorization"])
+        if is_page(response):
+            response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+        return response
+
+    return middleware
+
+
+class ContentSecurityPolicyMiddleware(CSPMiddleware):
+    """Sends CONTENT_SECURITY_POLICY with pages, and a policy that allows nothing with other responses."""
+
+    def get_policy_parts(
+        self,
+        request: HttpRequest,
+        response: HttpResponseBase,
+        report_only: bool = False,  # noqa: FBT001, FBT002 -- the library's signature
+    ) -> PolicyParts:
+        parts = super().get_policy_parts(request, response, report_only)
+        if report_only:
+            return parts
+        if not is_page(response):
+            parts.config = NOTHING
+        elif is_admin_page(request):
+            # The preview of an e-mail is a frame, whose elements have the styles that mail programs need.
+            parts.update = {"style-src": [UNSAFE_INLINE]}
+        return parts
+
+
+def is_page(response: HttpResponseBase) -> bool:
+    return response.headers.get("Content-Type", "").startswith("text/html")
