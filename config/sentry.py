@@ -7,7 +7,7 @@ from django.conf import settings
 from sentry_sdk.types import Event, Hint
 
 from helpdesk.core.request_id import request_id
-from helpdesk.monitoring.logs import without_secrets
+from helpdesk.monitoring.logs import redact
 
 # The body, the query string, who asks from where: none of it is needed to find the cause.
 TOLD_OF_A_REQUEST = ("method", "url")
@@ -37,7 +37,7 @@ def without_what_is_private(event: Event, hint: Hint) -> Event:
 def cleaned_of_secrets(value: Any) -> Any:
     match value:
         case str():
-            return without_secrets(value)
+            return redact(value)
         case dict():
             return {name: cleaned_of_secrets(inner) for name, inner in value.items()}
         case list() | tuple():

@@ -218,4 +218,4 @@ def fail_interrupted_attempts(email_ids: Sequence[int]) -> None:
 def log_outcome(email: Email, outcome: str) -> None:
     """Count and log the outcome of an attempt."""
     EMAILS.labels(email.kind, outcome).inc()
-    logger.info("E-mail %s: %s", email.pk, outcome, extra={"fields": {"kind": email.kind, "attempt": email.attempts}})
+    logger.info("E-mail %s: %s", email.pk, outcome, extra={"kind": email.kind, "attempt": email.attempts})

@@ -1,16 +1,17 @@
-"""How a line of the log looks: for programs in production, for people elsewhere, and without secrets for both."""
+"""Formatters of log lines, JSON in production and text elsewhere; both redact secrets."""
 
-import json
 import logging
+import os
 import re
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
 
 from helpdesk.core.request_id import request_id
 
-# What stands before a secret, or begins one. Most lines hold none of it, and are spared the search.
+# Text before or at the start of a secret. Most lines contain none, and skip the regular expression.
 HINTS = (
     "bearer",
     "token=",
@@ -22,7 +23,7 @@ HINTS = (
     "eyj",
     "://",
 )
-# Up to the next quote, space or separator: the line around it stays what it was, JSON too.
+# Up to the next quote, space or separator, so that JSON stays JSON.
 SECRETS = re.compile(
     r"""
         (?:(?<=bearer[ .])|(?<=token=)|(?<=password=)|(?<=/unsubscribe/)|(?<=/verify-email\#)|(?<=/reset-password\#))
@@ -34,47 +35,40 @@ SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 REDACTED = "REDACTED"
-# Those of ASCII but the tab, those of ISO 8859, and Unicode's line and paragraph separators.
+# C0 but the tab, C1, and Unicode's line and paragraph separators.
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
-ROLES = {
-    "web_server.py": "web",
-    "daphne": "websocket",
-    "worker": "worker",
-    "beat": "beat",
-    "flower": "flower",
-    "announce_events": "announcer",
-}
+# Set on records by Django and Celery: requests with their query strings, and the arguments of tasks.
+FOREIGN_FIELDS = ("data", "request", "server_time", "status_code")
 
 
-class JSONFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, request_id, process, and `fields` if it has some."""
+class JSONFormatter(JsonFormatter):
+    """One JSON object a line: time, level, logger, message, request_id, process, pid, exception, the record's `extra`."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.role = role_of(sys.argv)
+        super().__init__(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+            reserved_attrs=[*RESERVED_ATTRS, *FOREIGN_FIELDS],
+            json_default=str,
+        )
+        self.role = os.environ.get("PROCESS_ROLE", "command")
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        log_data["time"] = time.replace("+00:00", "Z")
+        log_data |= {"request_id": request_id() or None, "process": self.role, "pid": record.process}
+        super().add_fields(log_data, record, message_dict)
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            "request_id": getattr(record, "request_id", None) or request_id() or None,
-            "process": self.role,
-            "pid": record.process,
-        }
-        line |= getattr(record, "fields", {})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return without_secrets(escape_controls(json.dumps(line, default=str)))
+        return redact(escape_controls(super().format(record)))
 
 
 class LineFormatter(logging.Formatter):
-    """A line to be read; only a trace has lines of its own below it."""
+    """One line of text, and below it the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
+        return redact(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's own name
         return escape_controls(super().formatMessage(record))
@@ -84,21 +78,14 @@ class LineFormatter(logging.Formatter):
 
 
 def escape_controls(text: str) -> str:
-    r"""Return a text whose control characters and line breaks are written as in JSON: ESC as \u001b."""
+    r"""Return the text with control characters and line breaks escaped as in JSON: ESC becomes \u001b."""
     return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def without_secrets(text: str) -> str:
-    """Return a text without tokens, passwords and the links that are mailed."""
+def redact(text: str) -> str:
+    """Return the text without tokens, passwords and the secret part of mailed links."""
     lower = text.lower()
     for hint in HINTS:
         if hint in lower:
             return SECRETS.sub(REDACTED, text)
     return text
-
-
-def role_of(arguments: list[str]) -> str:
-    """Return what a process is, by its command line."""
-    program = Path(arguments[0])
-    words = [program.parent.name if program.name == "__main__.py" else program.name, *arguments[1:]]
-    return next((ROLES[word] for word in words if word in ROLES), "command")

@@ -69,7 +69,7 @@ def log_access(request: HttpRequest, response: HttpResponse, *, seconds: float) 
         "milliseconds": round(seconds * 1000, 1),
         "user_id": get_known_user_id(request),
     }
-    access_log.log(level, "%(method)s %(path)s %(status)s in %(milliseconds)s ms", fields, extra={"fields": fields})
+    access_log.log(level, "%(method)s %(path)s %(status)s in %(milliseconds)s ms", fields, extra=fields)
 
 
 def get_known_user_id(request: HttpRequest) -> Any:

@@ -125,9 +125,9 @@ def announce_together(events: list[TicketEvent]) -> bool:
         logger.exception("Not announced: events %s", [event.pk for event in events])
         return False
     for event in events:
-        fields = {"event": event.uuid, "ticket": event.ticket_id}
         EVENTS_ANNOUNCED.labels(event.kind).inc()
-        logger.info("Announced: %s", event, extra={"request_id": event.request_id, "fields": fields})
+        fields = {"request_id": event.request_id, "event": event.uuid, "ticket": event.ticket_id}
+        logger.info("Announced: %s", event, extra=fields)
     return True
 
 

@@ -1,15 +1,16 @@
-"""What a line of the log holds, what it does not hold, and whose work it is about."""
+"""Log lines: their fields, the request id, and that they contain no secrets."""
 
 import json
 import logging
 import re
 from io import StringIO
+from uuid import UUID
 
 import pytest
 
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
-from helpdesk.monitoring.logs import JSONFormatter, LineFormatter, role_of
+from helpdesk.monitoring.logs import JSONFormatter, LineFormatter
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.tickets.models import TicketEvent
 
@@ -161,17 +162,17 @@ def test_only_a_trace_has_lines_of_its_own():
     assert text.splitlines() == [r"a\u000aINFO b", r"ValueError: c\u001b[2J"]
 
 
-@pytest.mark.parametrize(
-    ("command", "role"),
-    [
-        ("/app/config/web_server.py --interface wsgi", "web"),
-        ("/venv/daphne/__main__.py --port 8001", "websocket"),
-        ("/venv/celery/__main__.py --app config worker", "worker"),
-        ("/venv/bin/celery -A config beat", "beat"),
-        ("manage.py announce_events", "announcer"),
-        ("manage.py migrate", "command"),
-        ("", "command"),
-    ],
-)
-def test_a_process_is_known_by_its_command_line(command, role):
-    assert role_of(command.split(" ")) == role
+def test_the_environment_names_the_process(monkeypatch):
+    monkeypatch.setenv("PROCESS_ROLE", "worker")
+
+    assert json.loads(JSONFormatter().format(record("Ready")))["process"] == "worker"
+
+
+def test_fields_of_a_record_are_in_its_line_but_those_of_libraries_are_not():
+    logged = record("Broken")
+    logged.__dict__ |= {"event": UUID(int=1), "request": "GET /?token=abc", "data": {"args": "secret"}}
+
+    line = json.loads(JSONFormatter().format(logged))
+
+    assert line["event"] == str(UUID(int=1))
+    assert not {"request", "data"} & line.keys()
