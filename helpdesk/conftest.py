@@ -46,7 +46,7 @@ def empty_cache():
 @pytest.fixture
 def immediate_delivery(monkeypatch):
     """Send e-mails in the test's own thread, as soon as they are passed to the workers."""
-    monkeypatch.setattr(receivers.delivery_queue, "give", lambda ids: [send_email(email_id) for email_id in ids])
+    monkeypatch.setattr(receivers.delivery_queue, "put", lambda ids: [send_email(email_id) for email_id in ids])
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from helpdesk.users.models import User
 User.objects.create_user("%s", "%s@example.com", "{PASSWORD}", role="agent")
 """
 CHANGE = """
-from helpdesk.core import background
+from helpdesk.core import bounded_queue
 from helpdesk.users import actions
 from helpdesk.users.models import User
 user, admin = User.objects.get(username="%s"), User.objects.get(username="agent_1")
 %s
-background.finish()
+bounded_queue.flush_all()
 """
 CHANGES = {
     "demote": 'actions.update_user(user.pk, changes={"role": "customer"}, by=admin)',

@@ -17,7 +17,7 @@ from helpdesk.users.signals import address_change_requested, password_reset_requ
 @receiver(ticket_events_announced)
 def enqueue_for_events(*, announcements: list[Announcement], **kwargs: Any) -> None:
     if email_ids := enqueue_ticket_emails(announcements):
-        after_commit(delivery_queue.give, email_ids)
+        after_commit(delivery_queue.put, email_ids)
 
 
 @receiver(registration_requested)
@@ -43,4 +43,4 @@ def enqueue_password_reset(*, email: str, language: str, **kwargs: Any) -> None:
 
 
 def enqueue(kind: EmailKind, **fields: Any) -> None:
-    after_commit(delivery_queue.give, [enqueue_account_email(kind, **fields)])
+    after_commit(delivery_queue.put, [enqueue_account_email(kind, **fields)])

@@ -7,7 +7,7 @@ from celery import current_app, shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
-from helpdesk.core.background import Background
+from helpdesk.core.bounded_queue import BoundedQueue
 from helpdesk.core.cleanup import cleanup_task
 from helpdesk.core.redis import RedisError
 from helpdesk.emails import actions
@@ -81,5 +81,5 @@ def queue_batches(batches: list[list[int]]) -> None:
         logger.warning("Broker unavailable: %d e-mails left to the sweep (%s)", len(email_ids), error)
 
 
-delivery_queue: Background[list[int]] = Background(queue_batches, name="delivery queue")
+delivery_queue: BoundedQueue[list[int]] = BoundedQueue(queue_batches, name="delivery queue")
 """Takes lists of ids of committed e-mails without waiting for the broker."""

@@ -48,7 +48,7 @@ def fill_inboxes(announcements: Sequence[Announcement]) -> None:
     places = number([announcement.recipients[Channel.LIVE] for announcement in live])
     tell([(frame.pk, *place) for frame, own in zip(frames, places, strict=True) for place in own])
     for frame, own in zip(frames, places, strict=True):
-        after_commit(pusher.give, Told(head_of_text(frame.text), own))
+        after_commit(pusher.put, Told(head_of_text(frame.text), own))
 
 
 def tell(places: Sequence[tuple[int, int, int]]) -> None:

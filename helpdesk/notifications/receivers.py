@@ -20,9 +20,9 @@ def fill_inboxes_of_recipients(*, announcements: list[Announcement], **kwargs: A
 
 @receiver(user_changed)
 def check_sockets_of_changed_user(*, user: User, **kwargs: Any) -> None:
-    after_commit(pusher.give, Changed(user.pk))
+    after_commit(pusher.put, Changed(user.pk))
 
 
 @receiver(tokens_revoked)
 def check_sockets_with_revoked_tokens(*, user_id: int, **kwargs: Any) -> None:
-    after_commit(pusher.give, Changed(user_id))
+    after_commit(pusher.put, Changed(user_id))

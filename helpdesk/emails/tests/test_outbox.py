@@ -146,7 +146,7 @@ def test_emails_are_passed_to_the_workers_after_the_commit(
     announce, customer, agent, superuser, monkeypatch, django_capture_on_commit_callbacks
 ):
     queued = []
-    monkeypatch.setattr(receivers.delivery_queue, "give", queued.extend)
+    monkeypatch.setattr(receivers.delivery_queue, "put", queued.extend)
     actions.create_ticket(by(customer), title="T", description="D")
 
     with django_capture_on_commit_callbacks() as callbacks:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from channels.layers import get_channel_layer
 
-from helpdesk.core.background import Background
+from helpdesk.core.bounded_queue import BoundedQueue
 from helpdesk.core.redis import RedisError
 
 logger = logging.getLogger(__name__)
@@ -51,4 +51,4 @@ def message_of(news: list[News]) -> dict[str, Any]:
     }
 
 
-pusher: Background[News] = Background(Publisher().publish, name="pusher")
+pusher: BoundedQueue[News] = BoundedQueue(Publisher().publish, name="pusher")

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from helpdesk.core import background
+from helpdesk.core import bounded_queue
 from helpdesk.monitoring.metrics import serve_metrics
 from helpdesk.tickets.announcer import Announcer
 
@@ -18,4 +18,4 @@ class Command(BaseCommand):
             signal.signal(number, announcer.stop)
         serve_metrics()
         announcer.run()
-        background.finish()
+        bounded_queue.flush_all()
