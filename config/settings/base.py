@@ -200,7 +200,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": "helpdesk.core.negotiation.AllowHeaderAlone",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "helpdesk.core.pagination.NumberedPages",
-    "DEFAULT_SCHEMA_CLASS": "helpdesk.core.openapi.ProblemAutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "helpdesk.core.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "helpdesk.core.throttles.problem_of_counted_request",
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -259,6 +259,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True, "validatorUrl": None},
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "helpdesk.core.openapi.document_problems",
+        "helpdesk.core.openapi.document_parameters",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "HealthStatus": "helpdesk.monitoring.health.Status",
         "TicketStatus": "helpdesk.tickets.models.Status",

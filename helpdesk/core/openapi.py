@@ -1,84 +1,63 @@
-"""Documents what every operation has in common: its errors, as problem documents, and the ids in its path."""
+"""Parts of the OpenAPI schema that all operations share: error responses, and ids in paths."""
 
 import re
 from http import HTTPStatus
 from typing import Any, Literal
 
+from drf_spectacular import openapi
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
-from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_serializer
-from rest_framework import serializers
 
 from helpdesk.core.errors import PROBLEM_JSON
 from helpdesk.core.fields import ExactSerializer, TextField
-from helpdesk.core.idempotency import KEY_PARAMETER
+from helpdesk.core.idempotency import HEADER as IDEMPOTENCY_KEY
 
 DESCRIPTIONS = {
-    HTTPStatus.BAD_REQUEST: "A value is refused; `errors` names each with its reason.",
+    HTTPStatus.BAD_REQUEST: "A value is invalid; `errors` lists each with its reason.",
     HTTPStatus.UNAUTHORIZED: "The token or the credentials are missing, wrong, expired or revoked.",
-    HTTPStatus.FORBIDDEN: "The caller may not do this.",
-    HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not see it.",
-    HTTPStatus.NOT_ACCEPTABLE: "The answer is JSON, which the Accept header excludes.",
-    HTTPStatus.CONFLICT: "Somebody else changed it, or took the same name, at the same time; or a request with the same "
-    "`Idempotency-Key` is in progress.",
+    HTTPStatus.FORBIDDEN: "The user is not allowed to do this.",
+    HTTPStatus.NOT_FOUND: "It does not exist, or the user is not allowed to see it.",
+    HTTPStatus.NOT_ACCEPTABLE: "The response is JSON, which the Accept header excludes.",
+    HTTPStatus.CONFLICT: "A concurrent request changed it or took the same name, or one with the same `Idempotency-Key` is "
+    "in progress.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The `Idempotency-Key` was used for another request.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The rate limit is used up; `Retry-After` says for how many seconds.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The service is overloaded or restarting; try again after `Retry-After` seconds.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The rate limit is exceeded; retry after `Retry-After` seconds.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The service is overloaded or restarting; retry after `Retry-After` seconds.",
 }
-
-
 HEADERS = {
-    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'The scheme to authenticate by: `Bearer realm="api"`.'},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'The authentication scheme: `Bearer realm="api"`.'},
     HTTPStatus.TOO_MANY_REQUESTS: {
         "Retry-After": "Seconds until the next request is accepted.",
         "RateLimit-Policy": 'Each limit by name: `"user";q=100;w=60` is 100 requests in 60 seconds.',
-        "RateLimit": 'What is left of each: `"user";r=0;t=12` is none until 12 seconds from now.',
+        "RateLimit": 'The rest of each: `"user";r=0;t=12` is none until 12 seconds from now.',
     },
-    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "Seconds after which to try again."},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "Seconds after which to retry."},
 }
-# Views take ids in their path by the lookup_value_regex "[0-9]{1,18}".
-PATH_ID_PATTERN = "^[0-9]{1,18}$"
-PATH_ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**18 - 1}
-
-
-class TextFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = TextField
-    match_subclasses = True
-
-    def map_serializer_field(
-        self,
-        auto_schema: AutoSchema,
-        direction: Literal["request", "response"],
-    ) -> dict[str, Any]:
-        # As drf-spectacular's own extensions do it.
-        as_usual = auto_schema._map_serializer_field  # noqa: SLF001
-        schema: dict[str, Any] = as_usual(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
-        return schema | {"pattern": self.target.pattern}
-
-
-class ExactSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = ExactSerializer
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: AutoSchema, direction: Literal["request", "response"]) -> dict[str, Any]:
-        as_usual = auto_schema._map_serializer  # noqa: SLF001 -- as drf-spectacular's own extensions do it
-        schema: dict[str, Any] = as_usual(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
-        return schema | {"additionalProperties": False}
-
-
-class FieldErrorSerializer(serializers.Serializer[Any]):
-    pointer = serializers.CharField(help_text="JSON Pointer (RFC 6901) of the refused value, or `#/` and a parameter.")
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Refused title",
-            {
+TEXT = {"type": "string"}
+FIELD_ERROR = {
+    "pointer": TEXT | {"description": "JSON Pointer (RFC 6901) of the invalid value, or `#/` and a parameter."},
+    "code": TEXT,
+    "detail": TEXT,
+}
+PROBLEM = {
+    "type": TEXT,
+    "title": TEXT,
+    "status": {"type": "integer"},
+    "detail": TEXT,
+    "code": TEXT,
+    "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
+    "request_id": TEXT,
+}
+COMPONENTS = {
+    "FieldError": {"type": "object", "properties": FIELD_ERROR, "required": sorted(FIELD_ERROR)},
+    "Problem": {"type": "object", "description": "RFC 9457.", "properties": PROBLEM, "required": sorted(PROBLEM)},
+}
+EXAMPLES = {
+    HTTPStatus.BAD_REQUEST: {
+        "InvalidTitle": {
+            "summary": "Invalid title",
+            "value": {
                 "type": "about:blank",
                 "title": "Bad Request",
                 "status": 400,
@@ -87,78 +66,113 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
                 "errors": [{"pointer": "#/title", "code": "blank", "detail": "This field may not be blank."}],
                 "request_id": "3f0e5b3c1c4f4a6f9a1d0c7be5a5f0aa",
             },
-            media_type=PROBLEM_JSON,
-            status_codes=["400"],
-            response_only=True,
-        ),
-    ],
-)
-class ProblemSerializer(serializers.Serializer[Any]):
-    """RFC 9457."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    errors = FieldErrorSerializer(many=True)  # type: ignore[assignment] # hides Serializer.errors
-    request_id = serializers.CharField()
+        },
+    },
+}
+# Views take ids in their path by the lookup_value_regex "[0-9]{1,18}".
+PATH_ID_PATTERN = "^[0-9]{1,18}$"
+PATH_ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**18 - 1}
+# Marks an operation for `document_problems`, which removes the mark.
+IS_DENIED = "x-is-denied"
 
 
-class ProblemAutoSchema(AutoSchema):
+class AutoSchema(openapi.AutoSchema):
     def get_summary(self) -> str | None:
         """Return the first clause of the description, which lists of operations show."""
         return re.split(r"[.:;]", self.get_description(), maxsplit=1)[0] or None
 
-    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
-        bodies: dict[str, Any] = super()._get_response_bodies(direction)
-        for status in sorted(self.problem_statuses()):
-            problem, own = self.problem_body(status), bodies.get(str(status.value), {})
-            bodies[str(status.value)] = problem | own | {"content": own.get("content", {}) | problem["content"]}
-        return bodies
+    def get_extensions(self) -> dict[str, Any]:
+        """Mark an operation that a permission denies to some users."""
+        is_denied = any(self.method in getattr(each, "denied_methods", ()) for each in self.view.get_permissions())
+        return {IS_DENIED: True} if is_denied else {}
 
-    def problem_body(self, status: HTTPStatus) -> dict[str, Any]:
-        headers = {
-            name: {"schema": {"type": "string"}, "description": description}
-            for name, description in HEADERS.get(status, {}).items()
+
+class TextFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = TextField
+    match_subclasses = True
+
+    def map_serializer_field(
+        self,
+        auto_schema: openapi.AutoSchema,
+        direction: Literal["request", "response"],
+    ) -> dict[str, Any]:
+        # As drf-spectacular's own extensions do it.
+        default = auto_schema._map_serializer_field  # noqa: SLF001
+        schema: dict[str, Any] = default(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return schema | {"pattern": self.target.pattern}
+
+
+class ExactSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = ExactSerializer
+    match_subclasses = True
+
+    def map_serializer(
+        self, auto_schema: openapi.AutoSchema, direction: Literal["request", "response"]
+    ) -> dict[str, Any]:
+        default = auto_schema._map_serializer  # noqa: SLF001 -- as drf-spectacular's own extensions do it
+        schema: dict[str, Any] = default(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return schema | {"additionalProperties": False}
+
+
+def document_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add the error responses to every operation; a postprocessing hook of drf-spectacular."""
+    result["components"]["schemas"] |= COMPONENTS
+    for methods in result["paths"].values():
+        for method, operation in methods.items():
+            for status in sorted(get_problem_statuses(method, operation)):
+                add_problem(operation["responses"], status)
+            operation.pop(IS_DENIED, None)
+    return result
+
+
+def get_problem_statuses(method: str, operation: dict[str, Any]) -> set[HTTPStatus]:
+    """Return the statuses of the errors that an operation can respond with."""
+    parameters = {(each["in"], each["name"]) for each in operation.get("parameters", ())}
+    is_list = ("query", "page") in parameters
+    statuses = {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+    if "requestBody" in operation:
+        statuses |= {
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         }
-        body: dict[str, Any] = self._get_response_for_code(  # type: ignore[no-untyped-call]
-            OpenApiResponse(ProblemSerializer, description=DESCRIPTIONS[status]),
-            str(status.value),
-            media_types=[PROBLEM_JSON],
-        )
-        return body | {"headers": headers} if headers else body
+    if is_list:
+        statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+    if any(place == "path" for place, _name in parameters):
+        statuses.add(HTTPStatus.NOT_FOUND)
+    if method in {"put", "patch", "delete"}:
+        statuses.add(HTTPStatus.CONFLICT)
+    if ("header", IDEMPOTENCY_KEY) in parameters:
+        statuses |= {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+    if IS_DENIED in operation:
+        statuses.add(HTTPStatus.FORBIDDEN)
+    return statuses
 
-    def _get_filter_parameters(self) -> list[dict[str, Any]]:
-        """Say that `?status=` is no filter, as from an empty field of a form."""
-        parameters: list[dict[str, Any]] = super()._get_filter_parameters()  # type: ignore[no-untyped-call]
-        return [parameter | {"allowEmptyValue": True} for parameter in parameters]
 
-    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
-        parameters: list[dict[str, Any]] = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
-        return [
-            parameter | {"schema": PATH_ID_SCHEMA}
-            if parameter["schema"].get("pattern") == PATH_ID_PATTERN
-            else parameter
-            for parameter in parameters
-        ]
+def add_problem(responses: dict[str, Any], status: HTTPStatus) -> None:
+    """Add a problem document to the responses of an operation, beside its own document of the same status."""
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status in EXAMPLES:
+        content["examples"] = EXAMPLES[status]
+    response = responses.setdefault(str(status.value), {"description": DESCRIPTIONS[status]})
+    response.setdefault("content", {})[PROBLEM_JSON] = content
+    if status in HEADERS:
+        response["headers"] = {
+            name: {"schema": TEXT, "description": description} for name, description in HEADERS[status].items()
+        }
 
-    def problem_statuses(self) -> set[HTTPStatus]:
-        """Return the statuses of the errors that the operation can answer with."""
-        statuses = {HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-        has_body = self._get_request_body() is not None  # type: ignore[no-untyped-call]
-        if has_body:
-            statuses |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
-        if self.method in {"PUT", "PATCH", "DELETE"}:
-            statuses.add(HTTPStatus.CONFLICT)
-        if KEY_PARAMETER in self.get_override_parameters():
-            statuses |= {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
-        if has_body or self._is_list_view():
-            statuses.add(HTTPStatus.BAD_REQUEST)
-        if self.view.get_authenticate_header(self.view.request):
-            statuses.add(HTTPStatus.UNAUTHORIZED)
-        if any(self.method in getattr(permission, "denied_methods", ()) for permission in self.view.get_permissions()):
-            statuses.add(HTTPStatus.FORBIDDEN)
-        if "{" in self.path or self._is_list_view():
-            statuses.add(HTTPStatus.NOT_FOUND)
-        return statuses
+
+def document_parameters(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Describe ids in paths as integers, and that an empty filter filters nothing; a postprocessing hook."""
+    operations = [operation for methods in result["paths"].values() for operation in methods.values()]
+    for parameter in [parameter for operation in operations for parameter in operation.get("parameters", ())]:
+        if parameter["in"] == "path" and parameter["schema"].get("pattern") == PATH_ID_PATTERN:
+            parameter["schema"] = PATH_ID_SCHEMA
+        elif parameter["in"] == "query" and not parameter["name"].startswith("page"):
+            parameter["allowEmptyValue"] = True
+    return result
