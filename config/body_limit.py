@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from rest_framework.exceptions import ParseError
 from twisted.web.http import HTTPChannel
 
-from helpdesk.core.errors import PayloadTooLarge, outside_the_api
+from helpdesk.core.errors import PayloadTooLarge, to_http_response
 from helpdesk.core.request_id import on_behalf_of
 
 # For a client that sends all of its body before it reads the answer.
@@ -78,7 +78,7 @@ def refuse_malformed(channel: Any) -> None:
 def refusal(error: PayloadTooLarge | ParseError, request_id: str) -> bytes:
     """Return a whole HTTP response: the problem document of an error."""
     with on_behalf_of(request_id):
-        return serialized(outside_the_api(error), request_id)
+        return serialized(to_http_response(error), request_id)
 
 
 def serialized(response: HttpResponse, request_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A config worker`."""
+"""Celery application: `celery -A config worker`."""
 
 import os
 from logging.config import dictConfig

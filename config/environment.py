@@ -1,4 +1,4 @@
-"""Reads the environment; a variable that is missing or senseless ends the start with one line."""
+"""Environment variables; one that is missing or invalid ends the start with one line on stderr."""
 
 import re
 import sys
@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-# How Django begins the keys that it makes, and .envs/.local its own.
-PUBLIC_KEYS = ("django-insecure-", "local-only-and-public-")
-SHORTEST_KEY = 50
-FEWEST_CHARACTERS = 10
+# Of the keys that Django generates, and of .envs/.local.
+PUBLIC_KEY_PREFIXES = ("django-insecure-", "local-only-and-public-")
+MIN_KEY_LENGTH = 50
+MIN_DISTINCT_CHARACTERS = 10
 ORIGIN = re.compile(r"https?://[^/\s?#@*]+")
 
 
@@ -20,14 +20,14 @@ class Environment(environ.Env):
         try:
             return super().get_value(var, *args, **kwargs)
         except (ValueError, ImproperlyConfigured) as error:
-            refuse(f"{var} has a value that cannot be read: {error}.")
+            fail(f"{var} is invalid: {error}.")
 
     def origins(self, var: str, *, default: list[str]) -> list[str]:
-        """Return a list of origins, scheme://host or scheme://host:port each."""
+        """Return a list of origins: scheme://host or scheme://host:port."""
         origins: list[str] = self.list(var, default=default)
         for origin in origins:
             if not ORIGIN.fullmatch(origin):
-                refuse(f"{var} has a value that cannot be read: {origin} is not like https://app.example.com.")
+                fail(f"{var} is invalid: {origin} is not like https://app.example.com.")
         return origins
 
 
@@ -35,18 +35,18 @@ env = Environment()
 
 
 def required(name: str, *, meaning: str) -> str:
-    """Return the value of a variable, or end the process with a message that names it."""
-    return str(env.str(name, default="")) or refuse(
+    """Return the value of a variable; end the process if it is unset or empty."""
+    return str(env.str(name, default="")) or fail(
         f"{name} is not set: it is {meaning}. `make up` sets it; containers read it from .envs/.",
     )
 
 
-def refuse_weak_key(name: str, key: str) -> None:
-    """Refuse a secret key that somebody else knows or can find."""
-    if key.startswith(PUBLIC_KEYS):
-        refuse(f"{name} is known to everybody: it takes {SHORTEST_KEY} random characters.")
-    if len(key) < SHORTEST_KEY or len(set(key)) < FEWEST_CHARACTERS:
-        refuse(f"{name} can be guessed: it takes {SHORTEST_KEY} random characters.")
+def check_key(name: str, key: str) -> None:
+    """End the process if a secret key is public or weak."""
+    if key.startswith(PUBLIC_KEY_PREFIXES):
+        fail(f"{name} is public: use {MIN_KEY_LENGTH} random characters.")
+    if len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_DISTINCT_CHARACTERS:
+        fail(f"{name} is weak: use {MIN_KEY_LENGTH} random characters.")
 
 
 def own_addresses() -> list[str]:
@@ -57,6 +57,6 @@ def own_addresses() -> list[str]:
         return []
 
 
-def refuse(reason: str) -> NoReturn:
-    """End the start with one line on stderr and exit code 1."""
+def fail(reason: str) -> NoReturn:
+    """End the process with one line on stderr and exit code 1."""
     sys.exit(f"helpdesk cannot start: {reason}")

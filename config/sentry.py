@@ -1,4 +1,4 @@
-"""Errors go to Sentry: imported only when SENTRY_DSN is set."""
+"""Error reports to Sentry; imported only if SENTRY_DSN is set."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from sentry_sdk.types import Event, Hint
 from helpdesk.core.request_id import request_id
 from helpdesk.monitoring.logs import redact
 
-# The body, the query string, who asks from where: none of it is needed to find the cause.
-TOLD_OF_A_REQUEST = ("method", "url")
+# Not the body, the query string, the headers or the user.
+REQUEST_FIELDS = ("method", "url")
 
 
 def start() -> None:
@@ -18,29 +18,29 @@ def start() -> None:
         dsn=settings.SENTRY_DSN,
         environment=settings.SENTRY_ENVIRONMENT,
         send_default_pii=False,
-        # They would hold passwords.
+        # They may contain passwords.
         include_local_variables=False,
         max_request_body_size="never",
         auto_session_tracking=False,
-        before_send=without_what_is_private,
+        before_send=remove_private_data,
     )
 
 
-def without_what_is_private(event: Event, hint: Hint) -> Event:
+def remove_private_data(event: Event, hint: Hint) -> Event:
     request = event.get("request", {})
-    event["request"] = {name: request[name] for name in TOLD_OF_A_REQUEST if name in request}
+    event["request"] = {name: request[name] for name in REQUEST_FIELDS if name in request}
     event.setdefault("tags", {})["request_id"] = request_id()
-    cleaned: Event = cleaned_of_secrets(event)
-    return cleaned
+    redacted: Event = redact_all(event)
+    return redacted
 
 
-def cleaned_of_secrets(value: Any) -> Any:
+def redact_all(value: Any) -> Any:
     match value:
         case str():
             return redact(value)
         case dict():
-            return {name: cleaned_of_secrets(inner) for name, inner in value.items()}
+            return {name: redact_all(inner) for name, inner in value.items()}
         case list() | tuple():
-            return [cleaned_of_secrets(inner) for inner in value]
+            return [redact_all(inner) for inner in value]
         case _:
             return value

@@ -1,4 +1,4 @@
-"""A span for each request goes to an OpenTelemetry collector: imported only when it has an address."""
+"""OpenTelemetry spans of requests; imported only if OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,15 +17,15 @@ from helpdesk.monitoring.middleware import get_method, get_route
 
 
 def start() -> None:
-    """Send in the background to where the environment says, by OpenTelemetry's own variables."""
-    # What the environment says takes precedence over the name here.
+    """Export spans in the background, as OpenTelemetry's environment variables say."""
+    # OTEL_SERVICE_NAME takes precedence.
     provider = TracerProvider(resource=Resource({"service.name": "helpdesk"}).merge(Resource.create()))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 
 
-def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Trace a request by its route: neither its path nor its query string, headers and body are told."""
+def trace_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Trace a request by its method and route, without its path, query string, headers and body."""
     tracer = trace.get_tracer("helpdesk")
 
     def middleware(request: HttpRequest) -> HttpResponse:

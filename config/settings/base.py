@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from config.environment import env, refuse, required
+from config.environment import env, fail, required
 
 # Django's classes take type arguments at run time, too.
 django_stubs_ext.monkeypatch(extra_classes=[forms.Form])
@@ -105,7 +105,7 @@ TEMPLATES = [
 # PostgreSQL
 DATABASE_URL = required("DATABASE_URL", meaning="the address of PostgreSQL, postgres://user:password@host:5432/name")
 if not DATABASE_URL.startswith(("postgres://", "postgresql://")):
-    refuse("DATABASE_URL has a value that cannot be read: it begins with postgres://.")
+    fail("DATABASE_URL is invalid: it begins with postgres://.")
 # A client whose host has vanished holds its locks for some 20 seconds, one that is hung in a transaction for 30.
 DATABASE_CLIENT_LIMITS = {
     "statement_timeout": env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000),
@@ -201,7 +201,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "helpdesk.core.pagination.NumberedPages",
     "DEFAULT_SCHEMA_CLASS": "helpdesk.core.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "helpdesk.core.throttles.problem_of_counted_request",
+    "EXCEPTION_HANDLER": "helpdesk.core.throttles.count_and_respond",
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -243,8 +243,8 @@ if SENTRY_DSN:
     TELEMETRY.append("config.sentry.start")
 if OTEL_EXPORTER_OTLP_ENDPOINT:
     TELEMETRY.append("config.tracing.start")
-    # Inside the one that names the request.
-    MIDDLEWARE.insert(1, "config.tracing.traced")
+    # After the request id is set.
+    MIDDLEWARE.insert(1, "config.tracing.trace_requests")
 
 # OpenAPI
 SPECTACULAR_SETTINGS = {

@@ -1,4 +1,4 @@
-"""Sentry and OpenTelemetry: what arrives at a collector, what never does, and that nothing is there unless asked for."""
+"""Sentry and OpenTelemetry: what is sent, that it contains no secret, and that both are off by default."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Lists in the admin that stay fast and honest over millions of rows, and the fields of its forms."""
+"""Base classes of the admin: lists over millions of rows, and form fields."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ LAST_PAGE = 1_000_000
 
 
 class LargeTablePaginator(Paginator[Any]):
-    """Counts at most ROWS_COUNTED_AHEAD rows from the asked page on; `is_partial` says that there are more."""
+    """Counts at most ROWS_COUNTED_AHEAD rows from the requested page on; `is_partial` if there are more."""
 
     object_list: QuerySet[Any]
 
-    def __init__(self, queryset: QuerySet[Any], per_page: int, *, asked_page: int) -> None:
+    def __init__(self, queryset: QuerySet[Any], per_page: int, *, requested_page: int) -> None:
         super().__init__(queryset, per_page)
-        self.limit = (asked_page - 1) * self.per_page + ROWS_COUNTED_AHEAD
+        self.limit = (requested_page - 1) * self.per_page + ROWS_COUNTED_AHEAD
 
     @cached_property
     def counted(self) -> int:
@@ -45,13 +45,13 @@ class LargeTablePaginator(Paginator[Any]):
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
         start = (number - 1) * self.per_page
-        # The rows before the page are skipped in an index, without what the list joins to each.
+        # Rows before the page are skipped in an index, without the joins of the list.
         keys = list(self.object_list.values_list("pk", flat=True)[start : start + self.per_page])
         return Page(self.object_list.filter(pk__in=keys), number, self)
 
 
 class LargeTableAdmin(admin.ModelAdmin[Any]):
-    """Never counts or changes a whole table; actions are for the rows that were ticked."""
+    """Never counts or changes a whole table; actions apply to the selected rows."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -64,17 +64,17 @@ class LargeTableAdmin(admin.ModelAdmin[Any]):
         orphans: int = 0,
         allow_empty_first_page: bool = True,  # noqa: FBT001, FBT002 -- Django's signature
     ) -> LargeTablePaginator:
-        return LargeTablePaginator(queryset, per_page, asked_page=asked_page_of(request))
+        return LargeTablePaginator(queryset, per_page, requested_page=get_page_number(request))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Allow the parameters of the list's filters; Django allows every lookup of the model's own columns."""
-        return any(lookup in parameters_of(item, self, request) for item in self.get_list_filter(request))
+        """Allow the parameters of the list's filters only; Django allows any lookup of the model's own columns."""
+        return any(lookup in get_parameters(item, self, request) for item in self.get_list_filter(request))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Refuse what no browser sends, and Django would hand to PostgreSQL."""
-        ticked = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+        """Reject values that no browser sends and PostgreSQL would fail on."""
+        selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
         refuse_nul(request)
-        if not all(key.isdecimal() for key in ticked):
+        if not all(key.isdecimal() for key in selected):
             raise BadRequest
         return super().changelist_view(request, extra_context)
 
@@ -88,9 +88,9 @@ class LargeTableAdmin(admin.ModelAdmin[Any]):
 
 
 class ChangedFieldsAdmin(LargeTableAdmin):
-    """Pages whose form says what was changed in it, for an action that writes that alone.
+    """Forms that contain their initial values, so that an action writes the changed fields only.
 
-    A form comes back with the values that it was opened with, so that what a colleague changed meanwhile stays.
+    Fields that another user has changed in the meantime keep that change.
     """
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -103,20 +103,20 @@ class ChangedFieldsAdmin(LargeTableAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Answer what an action refuses with its reason; the transaction is rolled back by then."""
+        """Show the error of an action, whose transaction is rolled back, as a message."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as error:
             self.message_user(request, " ".join(error.messages), messages.ERROR)
             return redirect(request.get_full_path())
         except ObjectDoesNotExist:
-            text = gettext("Somebody has deleted the %(kind)s.") % {"kind": self.opts.verbose_name}
+            text = gettext("The %(kind)s has been deleted.") % {"kind": self.opts.verbose_name}
             self.message_user(request, text, messages.ERROR)
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
 
 class ReadOnlyAdmin(LargeTableAdmin):
-    """Shows rows; nobody adds, changes or deletes one here."""
+    """Shows rows that nobody adds, changes or deletes here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -129,20 +129,20 @@ class ReadOnlyAdmin(LargeTableAdmin):
 
 
 class VisibleField(forms.CharField):
-    """Text of which something can be seen."""
+    """Text with a visible character."""
 
     default_validators = [*forms.CharField.default_validators, validate_visible]
 
 
 class LinesField(VisibleField):
-    """Several lines of text, ended as the API stores them; browsers send a carriage return as well."""
+    """Text whose lines end in LF, as the API stores them; browsers send CRLF."""
 
     def to_python(self, value: Any) -> str:
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
-def parameters_of(list_filter: Any, model_admin: LargeTableAdmin, request: HttpRequest) -> list[str | None]:
-    """Return the parameters in the query string of an item of `list_filter`: a field's name or a SimpleListFilter."""
+def get_parameters(list_filter: Any, model_admin: LargeTableAdmin, request: HttpRequest) -> list[str | None]:
+    """Return the query parameters of an item of `list_filter`: the name of a field, or a SimpleListFilter."""
     if not isinstance(list_filter, str):
         return [list_filter.parameter_name]
     field = get_fields_from_path(model_admin.model, list_filter)[-1]
@@ -151,12 +151,12 @@ def parameters_of(list_filter: Any, model_admin: LargeTableAdmin, request: HttpR
 
 
 def refuse_nul(request: HttpRequest) -> None:
-    """Raise BadRequest for NUL in the query string, which PostgreSQL takes in no text."""
+    """Raise BadRequest for NUL in the query string, which PostgreSQL rejects."""
     if any("\0" in value for _name, values in request.GET.lists() for value in values):
         raise BadRequest
 
 
-def asked_page_of(request: HttpRequest) -> int:
+def get_page_number(request: HttpRequest) -> int:
     try:
         return min(max(1, int(request.GET.get(PAGE_VAR, "1"))), LAST_PAGE)
     except ValueError:

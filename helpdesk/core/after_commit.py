@@ -1,4 +1,4 @@
-"""The only way from a write to Celery, Redis or HTTP."""
+"""Side effects of a write: Celery, Redis and HTTP only after its commit."""
 
 import logging
 from collections.abc import Callable
@@ -14,15 +14,15 @@ P = ParamSpec("P")
 
 
 def after_commit(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call func once the running transaction is durable; its failure is logged, never raised.
+    """Call func after the commit of the current transaction. An exception is logged and never raised.
 
-    A failure of Redis is one line: whatever depends on it is made up for when it is back. Any other has its trace.
+    An error of Redis is logged on one line, since what it loses is recovered later; others with their traceback.
     """
 
     def call() -> None:
         try:
             func(*args, **kwargs)
         except RedisError as error:
-            logger.warning("Redis fails: %s is left out after the commit: %s", func.__qualname__, error)
+            logger.warning("Redis unavailable: skipped %s after the commit: %s", func.__qualname__, error)
 
     transaction.on_commit(call, robust=True)

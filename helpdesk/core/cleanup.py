@@ -1,4 +1,4 @@
-"""Nightly clean-ups: tasks that are not redelivered, and deletes in short transactions."""
+"""Nightly clean-up: tasks that are not redelivered, and deletes in short transactions."""
 
 from functools import partial
 from typing import Any
@@ -7,19 +7,18 @@ from celery import shared_task
 from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
-# Rows of a table that one transaction looks at, and so the most that it deletes.
+# Rows that one transaction reads, and so the most that it deletes.
 RANGE_SIZE = 1_000
 
 cleanup_task = partial(shared_task, acks_late=False, reject_on_worker_lost=False)
-"""`shared_task` for a clean-up: one whose worker is killed goes on the next night, and is not given to another worker."""
+"""`shared_task` for a clean-up: if its worker is killed, it continues in the next night instead of in another worker."""
 
 
 def delete_in_ranges(rows: QuerySet[Any], *, stop_at: Q | None = None) -> int:
-    """Delete rows and what cascades from them, in ranges of primary keys of their table; returns how many rows.
+    """Delete rows and what cascades from them, in ranges of their primary keys; return how many rows.
 
-    Each range is a transaction, so this cannot be called in one. Rows that somebody else has locked are left for the next
-    time. Where keys grow with age, `stop_at` is the condition of rows that are too young: the first range that has no
-    other rows is the last one that is read.
+    Each range is a transaction, so do not call it in one. Locked rows are left for the next run. If keys grow with time,
+    pass as `stop_at` the condition of the rows to keep: the first range that has only such rows is the last one.
     """
     table = rows.model._base_manager.order_by("pk")  # noqa: SLF001 -- Django's public API
     deleted, remaining = 0, Q()
@@ -36,7 +35,7 @@ def delete_in_ranges(rows: QuerySet[Any], *, stop_at: Q | None = None) -> int:
 
 @transaction.atomic(durable=True)
 def delete_range(rows: QuerySet[Any]) -> int:
-    """Delete rows, as few as a range has; those that refer to them first, as their `on_delete` says."""
+    """Delete the rows of a range, and those that refer to them according to their `on_delete`; return how many rows."""
     model: type[models.Model] = rows.model
     locked = rows.order_by().select_for_update(skip_locked=True, of=("self",))
     keys = list(locked.values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Every error is a problem document: RFC 9457, application/problem+json."""
+"""Error responses: problem documents, application/problem+json (RFC 9457)."""
 
 import sys
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ RETRY_AFTER_SECONDS = 2
 
 
 class FieldError(TypedDict):
-    """One refused value; pointer is its JSON Pointer (RFC 6901) as a URI fragment, "#/title"."""
+    """An invalid value; `pointer` is its JSON Pointer (RFC 6901) as a URI fragment, "#/title"."""
 
     pointer: str
     code: str
@@ -38,35 +38,35 @@ class PayloadTooLarge(exceptions.APIException):
 
 class Conflict(exceptions.APIException):
     status_code = HTTPStatus.CONFLICT
-    default_detail = "Somebody else was first. Look again, then try again."
+    default_detail = "The resource was changed concurrently. Reload and retry."
     default_code = "conflict"
 
 
 class ServiceUnavailable(exceptions.APIException):
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = "The service is overloaded or restarting. Try again in a moment."
+    default_detail = "The service is overloaded or restarting. Retry in a moment."
     default_code = "unavailable"
     wait = RETRY_AFTER_SECONDS
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an error raised in an API view; None leaves a programming error to handler500."""
-    known = as_api_exception(error)
+    """Return the response to an error in an API view; None for a programming error, which handler500 responds to."""
+    known = to_api_exception(error)
     if known is None:
         return None
     request = context["request"]
-    # Whatever format the view answers in, and the client accepts.
+    # Not the format that was negotiated for the view.
     request.accepted_renderer, request.accepted_media_type = JSONRenderer(), PROBLEM_JSON
     return Response(
-        problem(known),
+        to_problem(known),
         status=known.status_code,
-        headers=headers_of(known),
+        headers=get_error_headers(known),
         content_type=PROBLEM_JSON,
     )
 
 
-def as_api_exception(error: Exception) -> exceptions.APIException | None:
-    """Translate Django's own errors into those that carry a status."""
+def to_api_exception(error: Exception) -> exceptions.APIException | None:
+    """Translate an error into one that has a status; None for a programming error."""
     match error:
         case exceptions.APIException():
             return error
@@ -86,7 +86,7 @@ def as_api_exception(error: Exception) -> exceptions.APIException | None:
             return None
 
 
-def headers_of(error: exceptions.APIException) -> dict[str, str]:
+def get_error_headers(error: exceptions.APIException) -> dict[str, str]:
     headers = {}
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
@@ -95,14 +95,14 @@ def headers_of(error: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-def problem(error: exceptions.APIException) -> dict[str, Any]:
-    """Return the document: type, title, status, detail, code, errors, request_id."""
+def to_problem(error: exceptions.APIException) -> dict[str, Any]:
+    """Return the problem document: type, title, status, detail, code, errors, request_id."""
     errors = list(field_errors(error.detail)) if isinstance(error, exceptions.ValidationError) else []
     if errors:
         first = errors[0]
         detail, code = f"{first['pointer'].removeprefix('#/')}: {first['detail']}".removeprefix("#: "), "invalid"
     else:
-        detail, code = summary(error)
+        detail, code = summarize(error)
     return {
         "type": "about:blank",
         "title": HTTPStatus(error.status_code).phrase,
@@ -114,8 +114,8 @@ def problem(error: exceptions.APIException) -> dict[str, Any]:
     }
 
 
-def summary(error: exceptions.APIException) -> tuple[str, str]:
-    """Return the sentence and the code of an error that is about no field."""
+def summarize(error: exceptions.APIException) -> tuple[str, str]:
+    """Return the detail and the code of an error that concerns no field."""
     match error.detail:
         case {"detail": detail, **rest}:
             return str(detail), str(rest.get("code") or getattr(detail, "code", error.default_code))
@@ -126,10 +126,10 @@ def summary(error: exceptions.APIException) -> tuple[str, str]:
 
 
 def field_errors(detail: Any, pointer: str = "#") -> Iterator[FieldError]:
-    """Flatten DRF's nested error detail, depth first."""
+    """Yield the errors in DRF's nested error detail, depth first."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            at = pointer if name == "non_field_errors" else f"{pointer}/{escaped(str(name))}"
+            at = pointer if name == "non_field_errors" else f"{pointer}/{escape(str(name))}"
             yield from field_errors(inner, at)
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
@@ -138,16 +138,16 @@ def field_errors(detail: Any, pointer: str = "#") -> Iterator[FieldError]:
         yield {"pointer": pointer, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}
 
 
-def escaped(name: str) -> str:
-    """Return a reference token of a JSON Pointer, RFC 6901 section 3."""
+def escape(name: str) -> str:
+    """Return a name as a reference token of a JSON Pointer (RFC 6901, section 3)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def outside_the_api(error: exceptions.APIException) -> HttpResponse:
+def to_http_response(error: exceptions.APIException) -> HttpResponse:
     return HttpResponse(
-        dumps(problem(error)),
+        dumps(to_problem(error)),
         status=error.status_code,
-        headers=headers_of(error),
+        headers=get_error_headers(error),
         content_type=PROBLEM_JSON,
     )
 
@@ -157,36 +157,33 @@ def is_admin_page(request: HttpRequest) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400: what Django refuses before a view sees it, such as a bad Host header."""
+    """handler400: what Django rejects before a view runs, such as an invalid Host header."""
     if isinstance(exception, RequestDataTooBig):
-        return outside_the_api(PayloadTooLarge())
-    return outside_the_api(exceptions.ParseError("Bad request."))
+        return to_http_response(PayloadTooLarge())
+    return to_http_response(exceptions.ParseError("Bad request."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler403."""
     if is_admin_page(request):
         return defaults.permission_denied(request, exception)
-    return outside_the_api(exceptions.PermissionDenied())
+    return to_http_response(exceptions.PermissionDenied())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404."""
     if is_admin_page(request):
         return defaults.page_not_found(request, exception)
-    return outside_the_api(exceptions.NotFound())
+    return to_http_response(exceptions.NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: says nothing of what went wrong; the log has it under the same request id.
-
-    503 when the database refused, as for a deadlock.
-    """
+    """handler500, without the cause, which the log has under the same request id; 503 for errors of the database."""
     error = ServiceUnavailable() if isinstance(sys.exception(), OperationalError) else exceptions.APIException()
     if not is_admin_page(request):
-        return outside_the_api(error)
+        return to_http_response(error)
     page = defaults.server_error(request)
     page.status_code = error.status_code
-    for name, value in headers_of(error).items():
+    for name, value in get_error_headers(error).items():
         page.headers[name] = value
     return page

@@ -1,4 +1,4 @@
-"""Input fields and filters that take what their schema says and nothing else."""
+"""Strict input fields and filters: they accept exactly what the OpenAPI schema says."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from helpdesk.core.text import (
     NOT_BLANK_PATTERN,
     ONE_LINE_OR_BLANK_PATTERN,
     ONE_LINE_PATTERN,
-    SEEN,
+    VISIBLE_CHARACTER,
     validate_one_line,
     validate_visible,
 )
@@ -27,12 +27,12 @@ ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAXI
 
 NO_NUL = r"^[^\u0000]*$"
 DIGITS = re.compile(r"[0-9]{1,19}")
-# Or the answer to a large body would be many times as large.
+# Otherwise the response to a large body would be many times as large.
 UNKNOWN_NAMES_SHOWN = 10
 
 
 class TextField(serializers.CharField):
-    """A JSON string; unlike DRF's, a number is not one. `pattern` tells the schema what its validators refuse."""
+    """A JSON string; DRF's field also accepts numbers. `pattern` describes the validators in the schema."""
 
     def __init__(self, *, pattern: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -41,17 +41,17 @@ class TextField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        # As the schema says it: of what was sent, not of what is left once it is trimmed.
+        # The length before trimming, as in the schema.
         if self.max_length is not None and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
         text = super().to_internal_value(data)
-        if self.trim_whitespace and not self.allow_blank and not SEEN.search(text):
+        if self.trim_whitespace and not self.allow_blank and not VISIBLE_CHARACTER.search(text):
             self.fail("blank")
         return text
 
 
 class OneLineField(TextField):
-    """Text on one line, in a name or a title."""
+    """Text on one line, such as a name or a title."""
 
     def __init__(self, **kwargs: Any) -> None:
         pattern = ONE_LINE_OR_BLANK_PATTERN if kwargs.get("allow_blank") else ONE_LINE_PATTERN
@@ -59,7 +59,7 @@ class OneLineField(TextField):
 
 
 class TruthField(serializers.BooleanField):
-    """A JSON boolean; unlike DRF's, 1 and "yes" are none."""
+    """A JSON boolean; DRF's field also accepts 1 and "yes"."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -68,9 +68,9 @@ class TruthField(serializers.BooleanField):
 
 
 class ExactSerializer(serializers.Serializer[Any]):
-    """An object that has no other fields than these; DRF's passes over what it does not know."""
+    """An object without other fields; DRF's serializer ignores unknown ones."""
 
-    default_error_messages = {"unknown": _("There is no such field.")}
+    default_error_messages = {"unknown": _("Unknown field.")}
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = [name for name in data if name not in self.fields] if isinstance(data, Mapping) else []
@@ -98,7 +98,7 @@ class IdField(serializers.IntegerField):
 
 
 class IdFormField(forms.IntegerField):
-    """Decimal digits, of the ten that are ASCII."""
+    """ASCII decimal digits."""
 
     def to_python(self, value: Any) -> int | None:
         if value not in self.empty_values and not DIGITS.fullmatch(value):
@@ -107,7 +107,7 @@ class IdFormField(forms.IntegerField):
 
 
 class IdFilter(NumberFilter):  # type: ignore[misc] # an untyped base
-    """`?ticket=12`: rows that refer to the row with that id."""
+    """`?ticket=12`: rows that refer to the row with this id."""
 
     field_class = IdFormField
 
@@ -127,14 +127,14 @@ class TextFilter(CharFilter):  # type: ignore[misc] # an untyped base
 
 @extend_schema_field({"type": "boolean"})
 class BooleanFilter(TypedChoiceFilter):  # type: ignore[misc] # an untyped base
-    """`?is_active=true` or `false`; unlike django-filter's, anything else is refused."""
+    """`?is_active=true` or `false`; django-filter's filter ignores other values."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **kwargs)
 
 
 class Filters(FilterSet):  # type: ignore[misc] # an untyped base
-    """A FilterSet that makes its form class once, not for every request."""
+    """A FilterSet that builds its form class once instead of for every request."""
 
     form_classes: ClassVar[dict[type["Filters"], type[forms.Form]]] = {}
 

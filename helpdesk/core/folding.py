@@ -1,31 +1,31 @@
-"""Text as searches compare it: whatever its case, its accents and its invisible characters."""
+"""Folding of text for searches: case, accents and invisible characters are ignored."""
 
 import re
 import unicodedata
 from functools import lru_cache
 
-# The marks that make が of か are among what stays: to readers of Japanese it is another letter.
+# Japanese voicing marks stay: か and が are different letters.
 FOLDABLE = re.compile(r"[^\x00-\x7f\u1100-\u11ff\u2e80-\ud7ff]")
-# Letters with a stroke, a hook or without a dot, and ligatures: Unicode does not decompose them, but names them.
+# Unicode does not decompose letters with a stroke, with a hook or without a dot, nor ligatures; their names say the letter.
 LATIN_LETTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) (?:DOTLESS )?([A-Z]{1,2})(?: WITH .*)?")
 PLAIN_SPELLINGS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "k", "ə": "e"}
 SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 
 
 def fold(text: str) -> str:
-    """Return text in lower case, in plain letters and without what cannot be seen: "Łódź" becomes "lodz".
+    """Return text in lower case, without accents and invisible characters: "Łódź" becomes "lodz".
 
-    Compatibility forms (full-width letters, superscripts) become ordinary ones. Folding folded text changes nothing.
+    Compatibility forms (full-width letters, superscripts) become ordinary letters. Folding is idempotent.
     """
     if text.isascii():
         return text.lower()
     lower = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFC", FOLDABLE.sub(lambda match: plain_letter(match[0]), lower))
+    return unicodedata.normalize("NFC", FOLDABLE.sub(lambda match: fold_character(match[0]), lower))
 
 
 @lru_cache(maxsize=4096)
-def plain_letter(char: str) -> str:
-    """Return the plain spelling of a character of decomposed lower-case text; empty for an accent or an invisible one."""
+def fold_character(char: str) -> str:
+    """Fold a character of decomposed lower-case text; empty for an accent or an invisible character."""
     if unicodedata.combining(char) or is_invisible(char) or char in SKIN_TONES:
         return ""
     if plain := PLAIN_SPELLINGS.get(char):
@@ -35,5 +35,5 @@ def plain_letter(char: str) -> str:
 
 
 def is_invisible(char: str) -> bool:
-    """Whether it is a format character (soft hyphen, zero-width space or joiner) or a variation selector."""
+    """Return whether it is a format character (soft hyphen, zero-width space or joiner) or a variation selector."""
     return unicodedata.category(char) == "Cf" or unicodedata.name(char, "").startswith("VARIATION SELECTOR")

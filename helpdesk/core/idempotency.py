@@ -1,7 +1,7 @@
-"""POST requests that a client may repeat: draft-ietf-httpapi-idempotency-key-header.
+"""Idempotent POST requests, by the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
 
-A request that carries an `Idempotency-Key` acts once for its user: what it writes and its answer are committed
-together, and for RETENTION the same request is answered by that answer. A request that is refused stores nothing.
+A request with a key writes once per user: its response is stored in the transaction of its writes, and the same request
+gets that response again for RETENTION. A rejected request stores nothing.
 """
 
 import re
@@ -37,20 +37,20 @@ KEY_PARAMETER = OpenApiParameter(
     {"type": "string", "pattern": PATTERN},
     OpenApiParameter.HEADER,
     description="A text of the client's choice, such as a UUID. Within 24 hours the same request with the same key "
-    f"acts once and is answered alike, with `{REPLAYED_HEADER}`.",
+    f"writes once and gets the same response, with `{REPLAYED_HEADER}`.",
 )
 REPLAYED_PARAMETER = OpenApiParameter(
     REPLAYED_HEADER,
     {"type": "string", "enum": ["true"]},
     OpenApiParameter.HEADER,
     response=[HTTPStatus.CREATED],
-    description=f"The answer to an earlier request with this `{HEADER}`; nothing was written again.",
+    description=f"This is the response to an earlier request with this `{HEADER}`; nothing was written.",
 )
 
 
 class IdempotencyKeyInUse(APIException):
     status_code = HTTPStatus.CONFLICT
-    default_detail = gettext_lazy("A request with this Idempotency-Key is in progress. Try again in a moment.")
+    default_detail = gettext_lazy("A request with this Idempotency-Key is in progress. Retry in a moment.")
     default_code = "idempotency_key_in_use"
 
 
@@ -63,21 +63,21 @@ class IdempotencyKeyReused(APIException):
 def idempotent(
     create: Callable[Concatenate[ViewT, Request, P], Response],
 ) -> Callable[Concatenate[ViewT, Request, P], HttpResponse]:
-    """Decorate a view's POST method, of authenticated users only, that raises what it refuses."""
+    """Decorate a POST method of a view for authenticated users, which raises its errors."""
 
     @extend_schema(parameters=[KEY_PARAMETER, REPLAYED_PARAMETER])
     @wraps(create)
     def create_once(view: ViewT, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        key = key_of(request)
+        key = get_key(request)
         if key is None:
             return create(view, request, *args, **kwargs)
-        return answer_once(request, key, partial(create, view, request, *args, **kwargs))
+        return respond_once(request, key, partial(create, view, request, *args, **kwargs))
 
     return create_once
 
 
-def key_of(request: Request) -> str | None:
-    """Return the request's key, if it has one; raises ValidationError."""
+def get_key(request: Request) -> str | None:
+    """Return the key of the request, None without one; raise ValidationError if it is invalid."""
     key: str | None = request.headers.get(HEADER)
     if key is not None and not re.fullmatch(PATTERN, key):
         raise ValidationError({HEADER: [_("A key has 1 to 255 visible ASCII characters.")]})
@@ -85,26 +85,26 @@ def key_of(request: Request) -> str | None:
 
 
 @transaction.atomic
-def answer_once(request: Request, key: str, create: Callable[[], Response]) -> HttpResponse:
-    """Return the stored answer to the request, or create's, which is stored."""
+def respond_once(request: Request, key: str, create: Callable[[], Response]) -> HttpResponse:
+    """Return the stored response to the request, or else store that of `create` and return it."""
     user_id = cast("int", request.user.pk)
     fingerprint = sha256(f"{request.method} {request.path}\n".encode() + request.body).digest()
-    is_ours = try_lock(user_id, key)
+    is_locked = try_lock(user_id, key)
     stored = IdempotencyKey.objects.filter(user_id=user_id, key=key).first()
     if stored is not None and stored.created_at > timezone.now() - RETENTION:
         return replay(stored, fingerprint)
-    if not is_ours:
+    if not is_locked:
         raise IdempotencyKeyInUse
     if stored is not None:
         stored.delete()
     response = create()
     body, status = dumps(response.data), response.status_code
     IdempotencyKey.objects.create(user_id=user_id, key=key, fingerprint=fingerprint, status=status, body=body)
-    return answer(status, body)
+    return to_response(status, body)
 
 
 def try_lock(user_id: int, key: str) -> bool:
-    """Lock a user's key until the end of the transaction; False at once when another transaction has it."""
+    """Lock a user's key until the end of the transaction; return False at once if another transaction holds it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))", [key, user_id])
         return bool(cursor.fetchone()[0])
@@ -113,10 +113,10 @@ def try_lock(user_id: int, key: str) -> bool:
 def replay(stored: IdempotencyKey, fingerprint: bytes) -> HttpResponse:
     if bytes(stored.fingerprint) != fingerprint:
         raise IdempotencyKeyReused
-    replayed = answer(stored.status, bytes(stored.body))
+    replayed = to_response(stored.status, bytes(stored.body))
     replayed.headers[REPLAYED_HEADER] = "true"
     return replayed
 
 
-def answer(status: int, body: bytes) -> HttpResponse:
+def to_response(status: int, body: bytes) -> HttpResponse:
     return HttpResponse(body, status=status, content_type="application/json")

@@ -1,4 +1,4 @@
-"""JSON in and out through orjson: fast, and strict by RFC 8259 (no NaN, no lone surrogates, bounded depth)."""
+"""JSON by orjson: fast, and strict (RFC 8259: no NaN, no lone surrogates, bounded depth)."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -10,7 +10,7 @@ from rest_framework.renderers import BaseRenderer
 
 
 def dumps(value: object) -> bytes:
-    """Return UTF-8 JSON; times in UTC end in Z."""
+    """Return UTF-8 JSON. Times in UTC end in Z."""
     return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
 
 
@@ -37,8 +37,8 @@ class JSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the parsed body; 400 for what is not JSON, 413 past DATA_UPLOAD_MAX_MEMORY_SIZE."""
-        # `stream` is the request itself, and `body` is where Django enforces its limit.
+        """Return the parsed body; raise ParseError, or RequestDataTooBig past DATA_UPLOAD_MAX_MEMORY_SIZE."""
+        # `stream` is the request, and Django enforces its limit in `body`.
         body = getattr(stream, "body", None) or stream.read()
         try:
             return orjson.loads(body)

@@ -4,7 +4,7 @@ from django.utils import timezone
 
 
 class IdempotencyKey(models.Model):
-    """The answer to a request that a client may send again, written in the same transaction as what it did."""
+    """The response to a request that the client may repeat, stored in the transaction of the request's writes."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=255)

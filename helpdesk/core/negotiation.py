@@ -1,4 +1,4 @@
-"""What a client can ask of every view: a format of the answer, and the methods."""
+"""Content negotiation and OPTIONS of all views."""
 
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 class ContentNegotiation(DefaultContentNegotiation):
     def get_accept_list(self, request: Request) -> list[str]:
-        """Return the media types of the Accept header; an empty one accepts all (RFC 9110, 12.5.1 and 5.6.1)."""
+        """Return the media types of the Accept header; an empty header accepts all (RFC 9110, 12.5.1 and 5.6.1)."""
         return [media_type for media_type in super().get_accept_list(request) if media_type] or ["*/*"]
 
 
 class AllowHeaderAlone(BaseMetadata):
-    """OPTIONS answers 200 with the Allow header and no body; shapes are described by the OpenAPI schema."""
+    """OPTIONS responds with the Allow header and no body: the OpenAPI schema describes the API."""
 
     def determine_metadata(self, request: Request, view: "APIView") -> None:
-        # Whatever format the view answers in.
+        # Not the format that was negotiated for the view.
         request.accepted_renderer = JSONRenderer()

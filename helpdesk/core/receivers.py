@@ -1,4 +1,4 @@
-"""A migration gives up rather than have every request wait behind it."""
+"""A lock timeout for migrations: a migration that waits for a lock blocks the requests behind it."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from django.dispatch import receiver
 
 
 @receiver(pre_migrate)
-def wait_briefly_for_locks(using: str, **kwargs: Any) -> None:
-    """Let what `migrate` runs wait for a lock for some seconds at most, until it is over."""
+def set_lock_timeout(using: str, **kwargs: Any) -> None:
+    """Set MIGRATION_LOCK_TIMEOUT_MS for the connection of `migrate`."""
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{settings.MIGRATION_LOCK_TIMEOUT_MS}ms"])
 
 
 @receiver(post_migrate)
-def wait_for_locks_as_before(using: str, **kwargs: Any) -> None:
+def reset_lock_timeout(using: str, **kwargs: Any) -> None:
     with connections[using].cursor() as cursor:
         cursor.execute("RESET lock_timeout")

@@ -1,4 +1,4 @@
-"""The one way to Redis from a request: it never costs a request more time than it can bear."""
+"""Redis with a circuit breaker, so that a request never waits long for it."""
 
 import logging
 import re
@@ -19,15 +19,15 @@ __all__ = ["Client", "ConnectionPool", "RedisError", "circuit", "connection", "k
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
-# An outage is over once nothing has failed for as long; one that comes and goes is logged once.
+# An outage is over after this time without a failure, so that an intermittent one is logged once.
 RECOVERY_SECONDS = 10.0
 RUN_ID = re.compile(rb"run_id:(\w+)")
 
 
 class CircuitBreaker:
-    """Is open for PAUSE_SECONDS after Redis did not answer: meanwhile nobody in this process waits for it again.
+    """Opens for PAUSE_SECONDS when Redis does not respond; meanwhile calls of this process fail at once.
 
-    It logs an outage when it begins and when it is over.
+    Logs the beginning and the end of an outage.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class CircuitBreaker:
 
     @contextmanager
     def closed(self) -> Iterator[None]:
-        """Open the circuit if Redis does not answer inside; raises RedisError at once while it is open."""
+        """Open the circuit if Redis does not respond in the body; raise RedisError at once while it is open."""
         if time.monotonic() < self.open_until:
-            raise NoConnection("it did not answer a moment ago")
+            raise NoConnection("the circuit breaker is open")
         try:
             yield
         except (NoConnection, NoAnswer) as error:
@@ -52,12 +52,12 @@ class CircuitBreaker:
 
     def log_failure(self, error: RedisError) -> None:
         if self.failed_at is None:
-            logger.warning("Redis fails, and the work goes on without it: %s", error)
+            logger.warning("Redis unavailable: continuing without it: %s", error)
         self.failed_at = time.monotonic()
 
     def log_recovery(self) -> None:
         if self.failed_at is not None and time.monotonic() > self.failed_at + RECOVERY_SECONDS:
-            logger.info("Redis answers again")
+            logger.info("Redis available again")
             self.failed_at = None
 
     def close(self) -> None:
@@ -69,17 +69,17 @@ circuit = CircuitBreaker()
 
 
 class ConnectionPool(redis.ConnectionPool):
-    """Its connections carry the id of the server's run: a server that is started again has another one."""
+    """Its connections have the server's `run_id`, which changes when the server restarts."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(redis_connect_func=connect, **kwargs)
 
 
 class Client(redis.Redis):
-    """A client that can say which run of the server gave an answer."""
+    """A client that can return the `run_id` of the server with a response."""
 
     def mget_in_run(self, keys: Sequence[str]) -> tuple[bytes, list[bytes | None]]:
-        """Return the id of the server's run, and the values of the keys, in one round trip."""
+        """Return the server's `run_id` and the values of the keys, in one round trip."""
         answer = self.execute_command("MGET", *keys, with_run_id=True)  # type: ignore[no-untyped-call] # redis-py's
         return cast("tuple[bytes, list[bytes | None]]", answer)
 
@@ -90,25 +90,25 @@ class Client(redis.Redis):
 
 
 def connect(connection: Any) -> None:
-    """Open a connection as redis-py does, and learn which run of the server it leads to."""
+    """Open a connection as redis-py does, and read the server's `run_id`."""
     connection.on_connect()
     connection.send_command("INFO", "server", check_health=False)
-    found = RUN_ID.search(connection.read_response())
-    connection.run_id = found[1] if found else b""
+    match = RUN_ID.search(connection.read_response())
+    connection.run_id = match[1] if match else b""
 
 
 @contextmanager
 def connection() -> Iterator[Client]:
-    """Yield a client of the cache's pool; it raises RedisError within REDIS_TIMEOUT_SECONDS, or at once."""
+    """Yield a client of the cache's pool; it raises RedisError after REDIS_TIMEOUT_SECONDS at most."""
     with circuit.closed():
         yield cast("Client", get_redis_connection("default"))
 
 
 def key(name: str) -> str:
-    """Return the key under which the helpdesk keeps something of this name."""
+    """Return the name with the prefix of the helpdesk."""
     return f"{settings.CACHES['default']['KEY_PREFIX']}:{name}"
 
 
 def pool() -> redis.ConnectionPool:
-    """Return the cache's pool, for libraries that want one; use it inside `circuit.closed()`."""
+    """Return the cache's pool for libraries; use it inside `circuit.closed()`."""
     return get_redis_connection("default").connection_pool

@@ -8,6 +8,6 @@ from helpdesk.core.models import IdempotencyKey
 
 @cleanup_task
 def delete_expired_idempotency_keys() -> int:
-    """Delete keys with their answers once they are not replayed any more; returns how many."""
+    """Delete keys that have expired; return how many."""
     limit = timezone.now() - RETENTION
     return delete_in_ranges(IdempotencyKey.objects.filter(created_at__lt=limit), stop_at=Q(created_at__gte=limit))

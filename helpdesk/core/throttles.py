@@ -1,4 +1,4 @@
-"""Rate limits that hold under concurrency: one atomic script in Redis decides each request."""
+"""Rate limits that hold under concurrency: an atomic script in Redis counts each request."""
 
 import logging
 import math
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Window(NamedTuple):
-    """What a limit says of one request: whether it is allowed, and the requests that remain until the reset."""
+    """The state of a limit after a request: whether it is allowed, and the requests that remain until the reset."""
 
     is_allowed: bool
     remaining: int
@@ -42,33 +42,33 @@ class Window(NamedTuple):
 
 
 class AtomicThrottle(BaseThrottle):
-    """Counts a request towards the limit that a subclass names; allows it while Redis is down.
+    """Counts a request towards the limit of a subclass; allows it while Redis is unavailable.
 
-    What one limit has refused is not counted by the next.
+    A request that one throttle has rejected is not counted by the next.
     """
 
     retry_after_seconds: int | None = None
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        limit, policy, who = self.limit_of(request)
+        limit, policy, key = self.get_limit(request)
         if limit is None or request.META.get(IS_REFUSED):
             return True
         try:
-            window = count(limit, policy, who)
+            window = count(limit, policy, key)
         except redis.RedisError:
-            logger.warning("Redis does not answer: the limit %s is not counted", policy)
-            return self.without_redis()
+            logger.warning("Redis unavailable: limit %s not counted", policy)
+            return self.allow_without_redis()
         add_headers(request, limit, policy, window)
         if not window.is_allowed:
             self.retry_after_seconds = window.reset_seconds
             request.META[IS_REFUSED] = True
         return window.is_allowed
 
-    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
-        """Return the limit, None for no limit, the name of its policy, and whom it counts."""
+    def get_limit(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+        """Return the limit (None for no limit), the name of its policy, and the key that it counts by."""
         raise NotImplementedError
 
-    def without_redis(self) -> bool:
+    def allow_without_redis(self) -> bool:
         return True
 
     def wait(self) -> float | None:
@@ -76,47 +76,47 @@ class AtomicThrottle(BaseThrottle):
 
 
 class RequestThrottle(AtomicThrottle):
-    """THROTTLE_USER_RATE for a user, THROTTLE_ANON_RATE for the address of everybody else."""
+    """THROTTLE_USER_RATE for a user, THROTTLE_ANON_RATE for the network of an anonymous client."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         request.META[IS_COUNTED] = True
         return super().allow_request(request, view)
 
-    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+    def get_limit(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
         if request.user and request.user.is_authenticated:
-            return rate(settings.THROTTLE_USER_RATE), "user", str(request.user.pk)
-        return rate(settings.THROTTLE_ANON_RATE), "anon", client_network(request)
+            return parse_rate(settings.THROTTLE_USER_RATE), "user", str(request.user.pk)
+        return parse_rate(settings.THROTTLE_ANON_RATE), "anon", client_network(request)
 
 
-class UnavailableWithoutRedis(AtomicThrottle):
-    """Answers 503 while Redis is down, where a limit protects more than this service's own load."""
+class FailClosedThrottle(AtomicThrottle):
+    """Responds 503 while Redis is unavailable, for limits that protect more than capacity."""
 
-    def without_redis(self) -> bool:
+    def allow_without_redis(self) -> bool:
         raise ServiceUnavailable
 
 
-class CredentialThrottle(UnavailableWithoutRedis, RequestThrottle):
-    """Limits requests to views that take a password or a refresh token."""
+class CredentialThrottle(FailClosedThrottle, RequestThrottle):
+    """Limits views that accept a password or a refresh token."""
 
 
-def problem_of_counted_request(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The API's EXCEPTION_HANDLER: answers an error once the request is counted.
+def count_and_respond(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The API's EXCEPTION_HANDLER: counts the request if no throttle has, and returns the response to the error.
 
-    DRF looks at the limits last, and does not count what it refuses before: a bad token, no permission, no rows.
+    DRF checks the limits last: without this, requests with an invalid token or without permission would not count.
     """
     request, view = context["request"], context["view"]
     if isinstance(error, APIException | Http404 | PermissionDenied) and not request.META.get(IS_COUNTED):
         try:
-            error = refusal_by_limit(request, view) or error
+            error = get_limit_error(request, view) or error
         except OperationalError as unavailable:
             error = unavailable
     return problem_response(error, context)
 
 
-def refusal_by_limit(request: Request, view: "APIView") -> APIException | None:
-    """Count a request; return the error past the limit. Whoever has a bad token is counted by address."""
+def get_limit_error(request: Request, view: "APIView") -> APIException | None:
+    """Count a request; return the error if it exceeds a limit. One with an invalid token counts for its network."""
     with suppress(APIException):
-        request.user  # noqa: B018 -- from here on it is anonymous if the token is bad
+        request.user  # noqa: B018 -- anonymous from here on if the token is invalid
     for throttle in view.get_throttles():
         try:
             if isinstance(throttle, RequestThrottle) and not throttle.allow_request(request, view):
@@ -126,30 +126,30 @@ def refusal_by_limit(request: Request, view: "APIView") -> APIException | None:
     return None
 
 
-def check_limit(text: str, policy: str, who: str) -> None:
-    """Count towards a limit that holds without Redis, too. Raises Throttled or ServiceUnavailable."""
-    limit = rate(text)
+def check_limit(text: str, policy: str, key: str) -> None:
+    """Count towards a limit; raise Throttled if it is exceeded, ServiceUnavailable without Redis."""
+    limit = parse_rate(text)
     if limit is None:
         return
     try:
-        window = count(limit, policy, who)
+        window = count(limit, policy, key)
     except redis.RedisError:
-        logger.warning("Redis does not answer: the limit %s is not counted", policy)
+        logger.warning("Redis unavailable: limit %s not counted", policy)
         raise ServiceUnavailable from None
     if not window.is_allowed:
         raise Throttled(window.reset_seconds)
 
 
-def count(limit: RateLimitItem, policy: str, who: str) -> Window:
-    """Count one request of somebody; raises RedisError."""
+def count(limit: RateLimitItem, policy: str, key: str) -> Window:
+    """Count a request for a key; raise RedisError."""
     with redis.circuit.closed():
-        is_allowed = limiter().hit(limit, policy, who)
-        reset_time, remaining = limiter().get_window_stats(limit, policy, who)
+        is_allowed = limiter().hit(limit, policy, key)
+        reset_time, remaining = limiter().get_window_stats(limit, policy, key)
     return Window(is_allowed, remaining, max(1, math.ceil(reset_time - time.time())))
 
 
 def add_headers(request: Request, limit: RateLimitItem, policy: str, window: Window) -> None:
-    """Have the response list a policy: draft-ietf-httpapi-ratelimit-headers-10, one list item for each."""
+    """Add a policy to the response headers (draft-ietf-httpapi-ratelimit-headers-10): one list item each."""
     headers = request.META.setdefault(RATE_LIMIT_HEADERS, {})
     for name, item in {
         "RateLimit-Policy": f'"{policy}";q={limit.amount};w={limit.get_expiry()}',
@@ -159,8 +159,8 @@ def add_headers(request: Request, limit: RateLimitItem, policy: str, window: Win
 
 
 @lru_cache
-def rate(text: str) -> RateLimitItem | None:
-    """Return "100/minute" parsed; None, no limit, for an empty text."""
+def parse_rate(text: str) -> RateLimitItem | None:
+    """Parse "100/minute"; None (no limit) for an empty text."""
     return parse(text) if text else None
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from limits import RateLimitItem
 from rest_framework.request import Request
 
-from helpdesk.core.throttles import AtomicThrottle, rate
+from helpdesk.core.throttles import AtomicThrottle, parse_rate
 from helpdesk.users.authentication import current_user
 
 
@@ -16,10 +16,10 @@ class CreationThrottle(AtomicThrottle):
     policy: ClassVar[str]
     setting: ClassVar[str]
 
-    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+    def get_limit(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
         user = current_user(request)
         text = "" if user.is_agent else getattr(settings, self.setting)
-        return rate(text), self.policy, str(user.pk)
+        return parse_rate(text), self.policy, str(user.pk)
 
 
 class NewTicketThrottle(CreationThrottle):

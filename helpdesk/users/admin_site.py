@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 
 from helpdesk.core.admin import refuse_nul
-from helpdesk.core.errors import ServiceUnavailable, headers_of, is_admin_page
+from helpdesk.core.errors import ServiceUnavailable, get_error_headers, is_admin_page
 from helpdesk.users.actions import change_password
 from helpdesk.users.credentials import LockedOut, check_credentials
 from helpdesk.users.models import User
@@ -107,7 +107,7 @@ def login_refused(request: HttpRequest, error: Throttled | ServiceUnavailable) -
             title = _("Too many login attempts.")
         case _:
             title = _("Login is temporarily unavailable.")
-    headers = headers_of(error)
+    headers = get_error_headers(error)
     seconds = int(headers["Retry-After"])
     context = {
         **admin.site.each_context(request),

@@ -8,7 +8,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from helpdesk.core.throttles import UnavailableWithoutRedis, rate
+from helpdesk.core.throttles import FailClosedThrottle, parse_rate
 from helpdesk.users.authentication import current_user
 
 MAXIMUM_ADDRESS_LENGTH = 254
@@ -24,13 +24,13 @@ def get_user_id(request: Request) -> str:
     return str(current_user(request).pk)
 
 
-class MailThrottle(UnavailableWithoutRedis):
+class MailThrottle(FailClosedThrottle):
     """THROTTLE_MAIL_RATE for each key, by default the address in the body; no limit without a key."""
 
     def __init__(self, get_key: Callable[[Request], str] = get_address) -> None:
         self.get_key = get_key
 
-    def limit_of(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+    def get_limit(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
         key = self.get_key(request)
         return (rate(settings.THROTTLE_MAIL_RATE) if key else None), "mail", key
 

@@ -54,7 +54,7 @@ def test_a_failure_of_redis_is_one_line(caplog):
 
     (record,) = caplog.records
     assert (record.levelname, record.exc_info) == ("WARNING", None)
-    assert record.getMessage().endswith("invalidate is left out after the commit: Timeout reading from socket")
+    assert record.getMessage().endswith("invalidate after the commit: Timeout reading from socket")
 
 
 @pytest.mark.django_db(transaction=True)

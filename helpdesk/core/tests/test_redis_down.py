@@ -84,7 +84,7 @@ def test_an_outage_is_one_line_without_what_was_asked_for(api, agent, redis_down
         clock += 2
 
     (line,) = messages(caplog)
-    assert line.startswith("Redis fails, and the work goes on without it: ")
+    assert line.startswith("Redis unavailable: continuing without it: ")
     assert "secret" not in caplog.text
 
 
@@ -99,7 +99,7 @@ def test_the_end_of_an_outage_is_one_line(api, agent, valkey, caplog, monkeypatc
         clock += RECOVERY_SECONDS / 2
         client.get("/api/tickets/")
 
-    assert messages(caplog)[1:] == ["Redis answers again"]
+    assert messages(caplog)[1:] == ["Redis available again"]
 
 
 def test_a_redis_that_takes_nothing_is_one_line_of_readable_characters(api, agent, valkey, caplog):

@@ -356,7 +356,7 @@ def test_the_command_works_without_postgresql_and_redis():
     )
 
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert "Redis fails" in ended.stderr
+    assert "Redis unavailable" in ended.stderr
     assert "postgresql_available                     no                UNHEALTHY\n" in ended.stdout
     assert ended.stdout.endswith("\n\nThe helpdesk is unavailable.\n")
 

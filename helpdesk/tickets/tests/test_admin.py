@@ -242,7 +242,7 @@ def test_a_ticket_that_was_deleted_meanwhile_is_a_message(desk, ticket, monkeypa
 
     response = desk.post(page_of(ticket), form | {"status": "closed"}, follow=True)
 
-    assert messages_of(response) == ["Somebody has deleted the ticket."]
+    assert messages_of(response) == ["The ticket has been deleted."]
 
 
 def raising(error):
