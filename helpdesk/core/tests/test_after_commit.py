@@ -1,4 +1,4 @@
-"""Nothing leaves before the commit, and what fails after it fails nobody's request."""
+"""Side effects run after the commit, and their failures do not fail the request."""
 
 import pytest
 from django.db import transaction

@@ -1,4 +1,4 @@
-"""Clean-ups delete in short transactions, and none of them is given to another worker when its own was killed."""
+"""Clean-ups delete in short transactions, and are not redelivered to another worker."""
 
 from datetime import timedelta
 
@@ -55,7 +55,7 @@ def test_what_matches_is_deleted_with_what_refers_to_it_and_nothing_else(range_s
     assert delete_in_ranges(old_tokens()) == 0
 
 
-def test_an_empty_table_is_clean(range_size):
+def test_an_empty_table_has_nothing_to_delete(range_size):
     assert delete_in_ranges(old_tokens()) == 0
 
 
@@ -93,7 +93,7 @@ def test_no_statement_deletes_more_than_a_range(monkeypatch):
     assert all(sql.count(",") <= 1 for sql in deletions)
 
 
-def test_a_range_without_old_rows_ends_the_walk_where_keys_grow_with_age(monkeypatch):
+def test_a_range_without_old_rows_is_the_last_one_where_keys_grow_with_time(monkeypatch):
     monkeypatch.setattr(cleanup, "RANGE_SIZE", 2)
     pks = tokens(OLD, OLD, OLD, YOUNG, YOUNG, YOUNG, OLD)
 
@@ -104,7 +104,7 @@ def test_a_range_without_old_rows_ends_the_walk_where_keys_grow_with_age(monkeyp
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_somebody_else_has_locked_is_left_for_the_next_time():
+def test_locked_rows_are_left_for_the_next_run():
     pks = tokens(OLD, OLD)
     other = connection.copy()
 
@@ -120,7 +120,7 @@ def test_what_somebody_else_has_locked_is_left_for_the_next_time():
     assert delete_expired_tokens() == 1
 
 
-def test_no_nightly_task_is_given_to_another_worker(settings):
+def test_nightly_tasks_are_not_redelivered(settings):
     current_app.loader.import_default_modules()
     nightly = [
         current_app.tasks[entry["task"]]

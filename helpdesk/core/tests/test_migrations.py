@@ -1,4 +1,4 @@
-"""A migration beside the old code waits for locks for a few seconds only, whether or not it says so itself."""
+"""The lock timeout of migrations."""
 
 import psycopg
 import pytest

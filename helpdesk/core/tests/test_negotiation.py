@@ -1,4 +1,4 @@
-"""OPTIONS says which methods there are, and nothing that is not so; an empty Accept header accepts everything."""
+"""OPTIONS responds with the methods and no body; an empty Accept header accepts everything."""
 
 import pytest
 from django.urls import reverse
@@ -42,7 +42,7 @@ def test_an_empty_accept_header_is_as_good_as_none(api, customer, accept):
     assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
 
 
-def test_the_docs_are_html_for_whoever_accepts_everything(api):
+def test_the_docs_are_html_without_an_accept_header(api):
     response = api().get(reverse("docs"), headers={"Accept": ""})
 
     assert response.status_code == 200
@@ -50,5 +50,5 @@ def test_the_docs_are_html_for_whoever_accepts_everything(api):
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, text/plain"])
-def test_what_excludes_json_is_refused(api, customer, accept):
+def test_an_accept_header_without_json_is_406(api, customer, accept):
     assert api(customer).get("/api/tickets/", headers={"Accept": accept}).status_code == 406

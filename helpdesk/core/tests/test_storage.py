@@ -1,4 +1,4 @@
-"""Tables that grow are vacuumed and analyzed long before a fifth of their rows is dead."""
+"""Autovacuum settings of growing tables."""
 
 import pytest
 from django.apps import apps
@@ -33,12 +33,12 @@ def options_of(label):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("label", GROWING)
-def test_a_table_that_grows_is_vacuumed_often(label):
+def test_a_growing_table_is_vacuumed_often(label):
     assert options_of(label).items() >= AUTOVACUUM.items()
 
 
 @pytest.mark.django_db
-def test_the_settings_can_be_taken_back():
+def test_the_settings_can_be_reversed():
     call_command("migrate", "notifications", "0001", verbosity=0)
     assert options_of("notifications.Notification") == {}
 

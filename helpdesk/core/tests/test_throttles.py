@@ -1,4 +1,4 @@
-"""How many requests are let in, and whose they are, whatever the headers say and however many come at once."""
+"""Rate limits: by user or network, also of concurrent requests, and of requests that are rejected otherwise."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_of_100_requests_at_once_the_limit_is_accepted(limits, path, accepted):
     assert answers == {accepted: 10, 429: 90}
 
 
-def test_a_429_says_when_to_come_back_and_then_lets_in(api, limits):
+def test_a_429_has_the_time_after_which_requests_are_accepted_again(api, limits):
     with time_machine.travel(NOW, tick=False):
         answers = [api().get(ROOT) for _ in range(11)]
     with time_machine.travel(NOW + timedelta(seconds=59), tick=False):
@@ -67,7 +67,7 @@ def test_a_429_says_when_to_come_back_and_then_lets_in(api, limits):
 
 
 @pytest.mark.django_db
-def test_a_user_has_a_limit_of_their_own_wherever_they_come_from(api, customer, stranger, limits):
+def test_a_user_has_one_limit_for_all_addresses(api, customer, stranger, limits):
     assert statuses(api(customer), 7, ME) == {200: 5, 429: 2}
     assert api(customer).get(ME, REMOTE_ADDR="203.0.113.9").status_code == 429
     assert statuses(api(stranger), 5, ME) == {200: 5}
@@ -88,7 +88,7 @@ def test_without_trusted_proxies_no_header_multiplies_the_limit(api, limits, set
     ("proxies", "forwarded"),
     [(1, "{spoofed}, 203.0.113.7"), (2, "{spoofed}, 203.0.113.7, 10.0.0.1"), (1, "{spoofed}, , 203.0.113.7")],
 )
-def test_behind_proxies_only_the_address_that_they_saw_counts(api, limits, settings, proxies, forwarded):
+def test_behind_proxies_only_the_address_that_they_add_counts(api, limits, settings, proxies, forwarded):
     settings.TRUSTED_PROXIES = proxies
 
     answers = Counter(
@@ -113,7 +113,7 @@ def test_the_addresses_of_an_ipv6_network_share_a_limit_and_other_networks_have_
 
 
 @pytest.mark.parametrize("forwarded", [None, "", "garbage", "203.0.113.7, garbage", "'; DROP TABLE", "\xff", ","])
-def test_behind_a_proxy_a_request_without_a_good_header_counts_for_its_sender(api, limits, settings, forwarded):
+def test_behind_a_proxy_a_request_without_a_valid_header_counts_for_its_sender(api, limits, settings, forwarded):
     settings.TRUSTED_PROXIES = 1
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
 
@@ -144,7 +144,7 @@ def test_guesses_of_ones_own_password_are_limited_too(api, customer, limits):
 
 
 @pytest.mark.django_db
-def test_without_redis_reads_and_writes_go_on(api, customer, limits, redis_down):
+def test_without_redis_reads_and_writes_are_not_limited(api, customer, limits, redis_down):
     ticket = {"title": "No sound", "description": "Since today."}
 
     assert statuses(api(customer), 8, "/api/tickets/") == {200: 8}
@@ -153,7 +153,7 @@ def test_without_redis_reads_and_writes_go_on(api, customer, limits, redis_down)
 
 
 @pytest.mark.django_db
-def test_without_redis_the_doors_that_take_secrets_stay_shut(api, customer, limits, redis_down, monkeypatch):
+def test_without_redis_views_that_accept_secrets_are_unavailable(api, customer, limits, redis_down, monkeypatch):
     monkeypatch.setattr(credentials, "authenticate", None)
     passwords = {"current_password": PASSWORD, "new_password": "staple of the horse"}
 
@@ -172,9 +172,7 @@ def test_without_redis_the_doors_that_take_secrets_stay_shut(api, customer, limi
 
 
 @pytest.mark.django_db
-def test_without_redis_one_changes_ones_name_but_asks_for_no_other_address(
-    api, customer, limits, redis_down, settings
-):
+def test_without_redis_a_name_can_be_changed_and_an_address_cannot(api, customer, limits, redis_down, settings):
     settings.THROTTLE_MAIL_RATE = "5/hour"
 
     assert api(customer).patch(ME, {"name": "Alice C."}).status_code == 200
@@ -199,7 +197,7 @@ def test_requests_without_a_token_count_also_where_one_is_needed(api, limits):
     assert answers == {401: 10, 429: 2}
 
 
-# Refusals
+# Rejected requests
 
 
 def api_paths():
@@ -250,7 +248,7 @@ def test_past_the_limit_a_bad_token_is_429(api, limits):
         ("patch", "/api/users/me/", "text/html", 406),
     ],
 )
-def test_what_a_user_is_refused_counts_once_for_the_user(api, customer, ticket, limits, method, path, accept, refused):
+def test_a_rejected_request_of_a_user_counts_once(api, customer, ticket, limits, method, path, accept, refused):
     path = path.format(own=ticket.pk, foreign=TicketFactory().pk)
 
     answers = [getattr(api(customer), method)(path, headers={"Accept": accept}) for _ in range(7)]
@@ -262,7 +260,7 @@ def test_what_a_user_is_refused_counts_once_for_the_user(api, customer, ticket, 
 
 
 @pytest.mark.django_db
-def test_a_request_that_is_refused_asks_for_no_mail(api, limits, settings):
+def test_a_rejected_request_does_not_count_towards_the_mail_limit(api, limits, settings):
     settings.THROTTLE_MAIL_RATE = "5/hour"
     settings.REGISTRATION_OPEN = False
 
@@ -286,6 +284,6 @@ def test_a_request_past_one_limit_is_not_counted_by_the_next(api, limits, settin
 
 
 @pytest.mark.django_db
-def test_without_redis_refusals_are_what_they_were(api, customer, ticket, limits, redis_down):
+def test_without_redis_rejections_are_the_same(api, customer, ticket, limits, redis_down):
     assert api(customer).patch(f"/api/tickets/{ticket.pk}/", {}).status_code == 403
     assert api().get("/api/tickets/", headers=BAD_TOKEN).status_code == 401

@@ -1,4 +1,4 @@
-"""Whatever the code says to people, it says in Spanish too."""
+"""Every message to users has a Spanish translation."""
 
 from io import BytesIO
 

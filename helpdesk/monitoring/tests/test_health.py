@@ -28,7 +28,6 @@ from helpdesk.tickets.announcer import LEADER_LOCK
 
 HEALTH = "/api/health/"
 TOKEN = "a-token-of-our-monitoring-system"
-NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 CHECKS_OF_REDIS = {"open_websockets", "hub_silence_seconds", "email_sweep_age_seconds"}
 
 
@@ -38,11 +37,6 @@ def leader(transactional_db):
     with psycopg.connect(**connection.get_connection_params()) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LEADER_LOCK])
         yield
-
-
-@pytest.fixture
-def redis_down(settings):
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": NOBODY_LISTENS}}
 
 
 @pytest.fixture
@@ -307,7 +301,7 @@ def test_the_command_prints_the_json_of_the_api(monitor):
 
 def test_the_command_works_without_postgresql_and_redis():
     """In a process of its own, as an operator runs it."""
-    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": NOBODY_LISTENS}
+    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": "redis://127.0.0.1:1/0"}
     ended = subprocess.run(
         [sys.executable, "manage.py", "health"],
         cwd=django_settings.BASE_DIR,
