@@ -1,4 +1,4 @@
-"""What every environment has in common."""
+"""Settings that all environments share."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -66,7 +66,7 @@ INSTALLED_APPS = [
     "helpdesk.users",
     "helpdesk.tickets",
     "helpdesk.subscriptions",
-    # Before emails, whose receivers also wait for the broker.
+    # Before emails, whose receivers also contact the broker.
     "helpdesk.notifications",
     "helpdesk.emails",
     "helpdesk.demo",
@@ -106,7 +106,7 @@ TEMPLATES = [
 DATABASE_URL = required("DATABASE_URL", meaning="the address of PostgreSQL, postgres://user:password@host:5432/name")
 if not DATABASE_URL.startswith(("postgres://", "postgresql://")):
     fail("DATABASE_URL is invalid: it begins with postgres://.")
-# A client whose host has vanished holds its locks for some 20 seconds, one that is hung in a transaction for 30.
+# PostgreSQL closes a connection some 20 seconds after its host is gone, and one that hangs in a transaction after 30.
 DATABASE_CLIENT_LIMITS = {
     "statement_timeout": env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000),
     "idle_in_transaction_session_timeout": 30_000,
@@ -287,7 +287,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "celery:",
-    # What must not be lost has a row. Giving back what it had not acknowledged ends a worker whose broker was killed.
+    # A row keeps what must not be lost. Restoring unacknowledged messages would end a worker whose broker was killed.
     "ack_emulation": False,
     "socket_connect_timeout": 2,
     "socket_timeout": 5,
@@ -381,11 +381,11 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "axes": {"level": "WARNING"},
-        # What was refused is in the access log.
+        # Other responses than server errors are in the access log.
         "django.request": {"level": "ERROR"},
-        # It quotes what the client made up.
+        # Its message quotes the client's Host header.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # It logs a trace a second while Redis is down; the hub says it in a line.
+        # It logs a traceback per second while Redis is down; the hub logs one line.
         "channels_redis": {"level": "CRITICAL"},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},

@@ -1,4 +1,4 @@
-"""A developer's machine: `make up` and docker-compose.local.yml."""
+"""Development: `make up` and docker-compose.local.yml."""
 
 from config.settings.base import *
 

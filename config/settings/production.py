@@ -1,4 +1,4 @@
-"""The product behind a TLS proxy: docker-compose.production.yml."""
+"""Production behind a TLS proxy: docker-compose.production.yml."""
 
 from config.environment import check_key, env, fail, own_addresses, required
 from config.settings.base import *

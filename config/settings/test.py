@@ -20,9 +20,9 @@ THROTTLE_MAIL_RATE = ""
 WORKER_NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{WORKER_NUMBER}"
 CACHES["default"]["LOCATION"] = REDIS_URL
-# Celery prefers what the environment says.
+# Celery prefers the environment variable.
 CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"] = REDIS_URL
-# What is published is heard in every database of a server.
+# Published messages reach every database of a server.
 CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"helpdesk-{WORKER_NUMBER}:"
 
 # Users

@@ -1,11 +1,11 @@
-"""What every refusal looks like."""
+"""Assertions on error responses."""
 
 FIELDS = {"type", "title", "status", "detail", "code", "errors", "request_id"}
 INTERNALS = ("Traceback", "psycopg", "django", "site-packages", "SELECT", "helpdesk_", "/usr/", ".py")
 
 
 def status_of(response):
-    """Return the status, having made sure that a refusal is a problem document which gives nothing away."""
+    """Return the status; assert that an error is a problem document without internals."""
     if response.status_code >= 400:
         assert_problem(response)
     return response.status_code
@@ -22,6 +22,6 @@ def assert_problem(response):
 
 
 def others_than(expected, statuses):
-    """Return the inputs that got another status than expected, shortened to be read."""
+    """Return the inputs with another status than expected, shortened."""
     assert statuses
     return {repr(value)[:80]: status for value, status in statuses if status != expected}

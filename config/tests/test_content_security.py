@@ -1,4 +1,4 @@
-"""What browsers may do with our answers: nothing inline outside the admin, no frames, nothing kept that is personal."""
+"""Content-Security-Policy, Permissions-Policy and caching headers of pages and API responses."""
 
 import re
 
@@ -12,7 +12,7 @@ INLINE = re.compile(r"""<style|<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|javas
 
 
 def directives(response):
-    """Return the sources of each directive of the answer's Content-Security-Policy."""
+    """Return the sources of each directive of the response's Content-Security-Policy."""
     policy = response.headers["Content-Security-Policy"]
     return {name: sources for name, *sources in map(str.split, policy.split(";"))}
 
@@ -22,7 +22,7 @@ def pages(customer):
     return ["/", "/api/docs/", get_unsubscribe_url(customer, EmailKind.COMMENT_ADDED).partition("localhost:8000")[2]]
 
 
-def test_pages_have_nothing_inline_and_load_from_here_alone(client, pages):
+def test_pages_have_nothing_inline_and_load_from_this_site_only(client, pages):
     for page in pages:
         response = client.get(page)
 
@@ -49,11 +49,11 @@ def test_the_admin_runs_no_inline_script_either(client, superuser):
 
 
 @pytest.mark.parametrize("path", ["/livez", "/nonesuch", "/api/", "/api/tickets/", "/api/nonesuch/", "/api/schema/"])
-def test_what_is_no_page_may_load_nothing(client, db, path):
+def test_other_responses_than_pages_may_load_nothing(client, db, path):
     assert directives(client.get(path)) == {"default-src": ["'none'"], "frame-ancestors": ["'none'"]}
 
 
-def test_every_answer_says_how_far_it_may_be_trusted(client, pages):
+def test_every_response_has_the_security_headers(client, pages):
     for path in (*pages, "/admin/login/", "/livez", "/api/tickets/"):
         headers = client.get(path).headers
 
@@ -63,12 +63,12 @@ def test_every_answer_says_how_far_it_may_be_trusted(client, pages):
         assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
-def test_pages_may_use_none_of_a_devices_senses(client, pages):
+def test_pages_may_use_no_features_of_the_device(client, pages):
     for page in (*pages, "/admin/login/"):
         assert "camera=(), geolocation=(), microphone=()" in client.get(page).headers["Permissions-Policy"]
 
 
-def test_tokens_are_kept_by_nobody(api, customer):
+def test_tokens_are_not_cached(api, customer):
     customer.set_password("a long sentence")
     customer.save()
 
@@ -87,7 +87,7 @@ def test_tokens_are_kept_by_nobody(api, customer):
         ("/api/users/me/", "no-store"),
     ],
 )
-def test_what_one_user_reads_is_never_answered_to_another(api, customer, path, kept):
+def test_personal_responses_are_not_shared(api, customer, path, kept):
     headers = api(customer).get(path).headers
 
     assert headers["Cache-Control"] == kept
@@ -95,7 +95,7 @@ def test_what_one_user_reads_is_never_answered_to_another(api, customer, path, k
 
 
 @pytest.mark.parametrize(("debug", "has_policy"), [(True, False), (False, True)])
-def test_a_developers_trace_keeps_its_styles(settings, debug, has_policy, agent):
+def test_a_debug_page_has_no_policy(settings, debug, has_policy, agent):
     settings.DEBUG = debug
     client = Client()
     client.force_login(agent, backend="django.contrib.auth.backends.ModelBackend")

@@ -1,4 +1,4 @@
-"""PostgreSQL gives up a client that is not there any more, and libpq a server that is not."""
+"""Timeouts of connections whose other side is gone or hangs."""
 
 import pytest
 from django.db import connection

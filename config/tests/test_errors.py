@@ -1,4 +1,4 @@
-"""Whatever goes wrong inside, a client is told so in JSON, and no more than that."""
+"""Internal errors are problem documents without details."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -41,7 +41,7 @@ REQUESTS = {
     "login": Request("post", "/api/auth/token/", 200, {"username": "agatha", "password": PASSWORD}),
     "failed login": Request("post", "/api/auth/token/", 401, {"username": "agatha", "password": "guess"}),
 }
-MOST_QUERIES = 30
+MAX_QUERIES = 30
 
 
 class FailingQuery:
@@ -72,7 +72,7 @@ def send(api, agent, ticket):
     return send_request
 
 
-def test_a_programming_error_is_a_500_that_gives_nothing_away(send, monkeypatch):
+def test_a_programming_error_is_a_500_without_details(send, monkeypatch):
     def create_ticket(*args, **kwargs):
         raise RuntimeError(SECRET)
 
@@ -86,7 +86,7 @@ def test_a_programming_error_is_a_500_that_gives_nothing_away(send, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["change", "deletion", "new comment"])
-def test_an_error_at_the_end_of_an_action_leaves_nothing_behind(send, monkeypatch, name):
+def test_an_error_at_the_end_of_an_action_rolls_it_back(send, monkeypatch, name):
     def record(*args):
         raise RuntimeError(SECRET)
 
@@ -103,7 +103,7 @@ def test_an_error_at_the_end_of_an_action_leaves_nothing_behind(send, monkeypatc
 def test_a_database_that_fails_at_any_query_is_a_503(send, name):
     expected = REQUESTS[name].status
 
-    answers = [send_while_one_query_fails(send, name, position) for position in range(1, MOST_QUERIES)]
+    answers = [send_while_one_query_fails(send, name, position) for position in range(1, MAX_QUERIES)]
 
     refusals = answers[: [answer.status_code for answer in answers].index(expected)]
     assert refusals
@@ -112,7 +112,7 @@ def test_a_database_that_fails_at_any_query_is_a_503(send, name):
 
 
 def send_while_one_query_fails(send, name, position):
-    """Return the answer; a refused POST is shown to have written nothing, since to send it again must not do it twice."""
+    """Return the response; assert that a rejected POST has written nothing, so that it may be repeated."""
     before = rows()
     cache.clear()
     with transaction.atomic():
@@ -129,7 +129,7 @@ def rows():
     return [list(model.objects.order_by("pk").values()) for model in (Ticket, Comment, TicketEvent, OutstandingToken)]
 
 
-def test_what_two_people_take_at_the_same_time_is_a_409_for_the_second(api, customer, stranger, monkeypatch):
+def test_a_value_that_a_concurrent_request_has_taken_is_a_409(api, customer, stranger, monkeypatch):
     monkeypatch.setattr(user_actions, "is_address_taken", lambda email, **but: False)
     change = AddressChange.objects.create(user=customer, email=stranger.email)
 
@@ -153,7 +153,7 @@ def test_a_query_that_takes_too_long_is_a_503(send, monkeypatch):
     assert status_of(response) == 503
 
 
-def test_an_error_is_found_again_by_the_id_that_the_client_gave(send, api, agent):
+def test_an_error_has_the_request_id_of_the_client(send, api, agent):
     response = api(agent).get("/api/nothing/", HTTP_X_REQUEST_ID="bug-report-17")
 
     assert response.json()["request_id"] == response.headers["X-Request-ID"] == "bug-report-17"
@@ -162,7 +162,7 @@ def test_an_error_is_found_again_by_the_id_that_the_client_gave(send, api, agent
 @pytest.mark.parametrize(
     "request_id", ["", "short", "a" * 65, "two words", "a\r\nSet-Cookie: a=b", "<script>alert(1)", "\xff" * 8]
 )
-def test_an_id_that_could_do_harm_in_a_log_is_replaced(api, agent, request_id):
+def test_a_request_id_that_is_unsafe_in_a_log_is_replaced(api, agent, request_id):
     response = api(agent).get("/api/nothing/", HTTP_X_REQUEST_ID=request_id)
 
     assert response.json()["request_id"] == response.headers["X-Request-ID"] != request_id

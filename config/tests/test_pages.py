@@ -1,4 +1,4 @@
-"""The pages one finds without being told."""
+"""The home page, the API root and the admin."""
 
 import pytest
 
@@ -13,11 +13,11 @@ def test_the_home_page_links_to_docs_and_admin(client):
         assert f'href="{link}"' in response.text
 
 
-def test_the_home_page_speaks_the_browsers_language(client):
+def test_the_home_page_is_in_the_language_of_the_browser(client):
     assert '<html lang="es">' in client.get("/", headers={"Accept-Language": "es-AR"}).text
 
 
-def test_the_api_says_where_everything_is(api):
+def test_the_api_root_lists_the_resources(api):
     response = api().get("/api/")
 
     assert response.json() == {
