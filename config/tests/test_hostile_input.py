@@ -304,14 +304,3 @@ def test_json_is_utf_8_whatever_its_charset_is_said_to_be(api, customer):
 
     assert not others_than(201, statuses)
     assert set(Ticket.objects.values_list("title", flat=True)) == {"año"}
-
-
-def test_a_ticket_that_one_cannot_see_is_refused_like_one_that_is_not_there(api, stranger, ticket):
-    client = api(stranger)
-
-    with nothing_written():
-        hidden = client.post("/api/comments/", {"ticket": ticket.pk, "content": "a"})
-        absent = client.post("/api/comments/", {"ticket": 2**63 - 1, "content": "a"})
-
-    assert status_of(hidden) == status_of(absent) == 400
-    assert hidden.json()["errors"][0]["code"] == absent.json()["errors"][0]["code"] == "does_not_exist"
