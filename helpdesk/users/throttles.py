@@ -32,7 +32,7 @@ class MailThrottle(FailClosedThrottle):
 
     def get_limit(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
         key = self.get_key(request)
-        return (rate(settings.THROTTLE_MAIL_RATE) if key else None), "mail", key
+        return (parse_rate(settings.THROTTLE_MAIL_RATE) if key else None), "mail", key
 
 
 def check_address_change(request: Request, view: APIView) -> None:
