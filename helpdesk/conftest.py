@@ -85,16 +85,6 @@ def ticket(customer):
 
 
 @pytest.fixture
-def redis_down(settings):
-    """No Redis for the cache and the limits."""
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    limiter.cache_clear()
-    yield
-    limiter.cache_clear()
-
-
-@pytest.fixture
 def valkey(tmp_path, settings):
     """Return a function that starts a Valkey with options, as the one that cache and limits use; it may be killed."""
     servers = []

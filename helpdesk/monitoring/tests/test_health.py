@@ -24,6 +24,7 @@ from helpdesk.emails.tasks import send_due_emails
 from helpdesk.emails.tests.factories import EmailFactory, StatusEventFactory
 from helpdesk.monitoring import health
 from helpdesk.notifications.live import open_sockets
+from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.announcer import LEADER_LOCK
 
 HEALTH = "/api/health/"
@@ -301,7 +302,7 @@ def test_the_command_prints_the_json_of_the_api(monitor):
 
 def test_the_command_works_without_postgresql_and_redis():
     """In a process of its own, as an operator runs it."""
-    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    nowhere = {"DATABASE_URL": "postgres://nobody:x@127.0.0.1:1/nothing", "REDIS_URL": UNREACHABLE_REDIS_URL}
     ended = subprocess.run(
         [sys.executable, "manage.py", "health"],
         cwd=django_settings.BASE_DIR,
