@@ -12,14 +12,15 @@ ROOT = settings.BASE_DIR
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \|", re.MULTILINE)
 IN_SETTINGS = re.compile(r'(?:required|env\.\w+)\(\s*"([A-Z_]+)"(?:, default=([^)]*)\))?')
 IN_SCRIPTS = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
+IN_CODE = re.compile(r'"([A-Z][A-Z_]+)"(?:, "([^"]*)")?.*')
 IN_OPTIONS = re.compile(r'"([A-Z][A-Z_]+)"(?:, (\d+)\))?')
 SCRIPTS = [
     *(ROOT / "compose" / "production").rglob("*"),
     *(ROOT / "compose" / "local").rglob("*"),
     *ROOT.glob("docker-compose.*.yml"),
 ]
-# Read by Django and by PostgreSQL's image.
-READ_BY_OTHERS = {"DJANGO_SETTINGS_MODULE", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"}
+CODE = [*(ROOT / "config").glob("*.py"), *(ROOT / "helpdesk").glob("*/*.py")]
+READ_BY_THE_IMAGE_OF_POSTGRESQL = {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"}
 UNITS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
 
 
@@ -31,7 +32,7 @@ def test_configuration_names_every_variable_with_its_default():
     offered = {
         name for path in (ROOT / ".envs").glob(".*/.*") for name in re.findall("(?m)^[A-Z_]+", path.read_text())
     }
-    assert documented.keys() == {name for name, _default in read} | READ_BY_OTHERS
+    assert documented.keys() == {name for name, _default in read} | READ_BY_THE_IMAGE_OF_POSTGRESQL
     assert offered <= documented.keys()
     assert [(name, text) for name, text in read if text and f"`{text}`" not in documented[name]] == []
     values = {name: worded(getattr(base, name, None)) for name, _value in ROW.findall(constants)}
@@ -46,6 +47,8 @@ def variables_read():
         read |= {(variable, literal(default)) for variable, default in found}
     for path in SCRIPTS:
         read |= set(IN_SCRIPTS.findall(path.read_text())) if path.is_file() else set()
+    lines = [line for path in CODE for line in path.read_text().splitlines() if "os.environ" in line]
+    read |= {found for line in lines for found in IN_CODE.findall(line)}
     options = (ROOT / "compose" / "embedded" / "options.py").read_text()
     return read | {(name, default.strip("0") and default) for name, default in IN_OPTIONS.findall(options)}
 
