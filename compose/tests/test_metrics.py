@@ -50,6 +50,6 @@ def test_the_worker_and_the_announcer_serve_theirs(topology, production_image, t
         # No SMTP server listens.
         send_email.delay(EmailFactory().pk)
 
-        postponed = 'outcome="postponed"} 1.0'
-        wait_until(lambda: postponed in metrics_of(addresses["worker"]), tmp_path)
+        failed = 'outcome="retry"} 1.0'
+        wait_until(lambda: failed in metrics_of(addresses["worker"]), tmp_path)
         wait_until(lambda: "helpdesk_events_announced_total" in metrics_of(addresses["announcer"]), tmp_path)

@@ -57,8 +57,9 @@ class JSONFormatter(JsonFormatter):
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         log_data["time"] = time.replace("+00:00", "Z")
-        log_data |= {"request_id": request_id() or None, "process": self.role, "pid": record.process}
         super().add_fields(log_data, record, message_dict)
+        log_data["request_id"] = log_data.get("request_id") or request_id() or None
+        log_data |= {"process": self.role, "pid": record.process}
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(escape_controls(super().format(record)))

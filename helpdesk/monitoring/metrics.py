@@ -8,13 +8,16 @@ import os
 from collections.abc import Iterator
 
 from django.conf import settings
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from helpdesk.monitoring.health import run_checks
+
+REQUESTS = Counter("helpdesk_requests_total", "Responses by route and status.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram("helpdesk_request_seconds", "Time to the response by route.", ["method", "route"])
 
 
 class HealthCollector(Collector):

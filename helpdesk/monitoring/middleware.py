@@ -10,7 +10,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
-from prometheus_client import Counter, Histogram
+
+from helpdesk.monitoring.metrics import REQUEST_SECONDS, REQUESTS
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 # Static files and unknown paths: a label must have few values.
@@ -19,9 +20,6 @@ NO_ROUTE = "none"
 PARAMETER = re.compile(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>")
 # Logged at DEBUG: orchestrators and the proxy send them every few seconds.
 PROBES = frozenset({"/livez", "/readyz"})
-
-REQUESTS = Counter("helpdesk_requests_total", "Responses by route and status.", ["method", "route", "status"])
-REQUEST_SECONDS = Histogram("helpdesk_request_seconds", "Time to the response by route.", ["method", "route"])
 
 access_log = logging.getLogger("helpdesk.access")
 

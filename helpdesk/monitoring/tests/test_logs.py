@@ -168,6 +168,13 @@ def test_the_environment_names_the_process(monkeypatch):
     assert json.loads(JSONFormatter().format(record("Ready")))["process"] == "worker"
 
 
+def test_a_line_about_an_event_without_a_request_names_none():
+    logged = record("Announced")
+    logged.request_id = ""
+
+    assert json.loads(JSONFormatter().format(logged))["request_id"] is None
+
+
 def test_fields_of_a_record_are_in_its_line_but_those_of_libraries_are_not():
     logged = record("Broken")
     logged.__dict__ |= {"event": UUID(int=1), "request": "GET /?token=abc", "data": {"args": "secret"}}
