@@ -50,6 +50,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         model = User
         fields = ["id", "username", "name", "role", "email", "language", "is_active", "date_joined"]
         read_only_fields = fields
+        extra_kwargs = {"is_active": {"help_text": "Whether the user can log in."}}
 
 
 class MeSerializer(UserSerializer):

@@ -78,7 +78,7 @@ class TokenRefreshView(CredentialView):
 
     @extend_schema(operation_id="auth_token_refresh", responses={200: TokenPairSerializer})
     def post(self, request: Request) -> Response:
-        """Refresh: exchange a refresh token for a new pair of the same session.
+        """Refresh the tokens: exchange a refresh token for a new pair of the same session.
 
         A refresh token can be used once. Using it again is answered with 401 and ends the session, including its access
         tokens, because the token may have been stolen. Clients that share a token, such as browser tabs, must not
@@ -118,9 +118,10 @@ class EmailVerificationView(CredentialView):
 
     @extend_schema(operation_id="auth_email_verify", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Confirm an e-mail address with the token from the e-mail, which is valid once and for 24 hours.
+        """Confirm an e-mail address.
 
-        Creates the account of a registration, or replaces the address of an account.
+        Creates the account of a registration, or replaces the address of an account. The token from the e-mail is valid
+        once and for 24 hours.
         """
         actions.confirm_address(**self.valid_input())
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -142,7 +143,7 @@ class PasswordResetView(CredentialView):
 
     @extend_schema(operation_id="auth_password_reset_confirm", responses={204: None})
     def post(self, request: Request) -> Response:
-        """Set a new password with the token from the e-mail, which is valid once and for one hour. Ends all sessions."""
+        """Reset the password. The token from the e-mail is valid once and for one hour. Ends all sessions."""
         values = self.valid_input()
         user = actions.get_user_for_password_reset(values["token"])
         check_password_strength("new_password", values["new_password"], user)
