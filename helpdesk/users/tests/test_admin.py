@@ -1,10 +1,9 @@
-"""Superusers manage users in the admin; too many failed logins lock a username."""
+"""Superusers manage users in the admin."""
 
 from datetime import timedelta
 
 import pytest
 import time_machine
-from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -23,15 +22,7 @@ pytestmark = pytest.mark.django_db
 
 USERS = reverse("admin:users_user_changelist")
 ADD = reverse("admin:users_user_add")
-LOGIN = reverse("admin:login")
 NEW_PASSWORD = "staple correct battery"
-
-
-@pytest.fixture
-def office(client, superuser):
-    """The browser of a superuser who has logged in."""
-    client.force_login(superuser)
-    return client
 
 
 def page_of(user, name="change"):
@@ -344,51 +335,6 @@ def test_many_users_are_deactivated_not_deleted(office, customer, stranger, supe
     assert set(User.objects.values_list("username", "is_active")) == {("alice", False), ("bob", False), ("root", True)}
 
 
-# Lock-out
-
-
-def log_in(client, password, username="agatha"):
-    return client.post(LOGIN, {"username": username, "password": password})
-
-
-def test_too_many_failed_logins_are_answered_with_a_page_that_says_so(client, agent, settings):
-    for _ in range(settings.AXES_FAILURE_LIMIT - 1):
-        assert log_in(client, "wrong").status_code == 200
-
-    for password in ("wrong", "wrong", PASSWORD):
-        response = log_in(client, password)
-
-        assert response.status_code == 429
-        assert response.headers["Retry-After"] == "900"
-        assert "Too many failed logins." in response.content.decode()
-        assert "for 15 minutes" in response.content.decode()
-    assert client.get(reverse("admin:index")).status_code == 302
-
-
-def test_failures_in_the_api_and_in_the_admin_count_together(client, api, agent, settings):
-    wrong, right = ({"username": "agatha", "password": password} for password in ("wrong", PASSWORD))
-    for _ in range(settings.AXES_FAILURE_LIMIT - 1):
-        api(None).post("/api/auth/token/", wrong)
-
-    assert log_in(client, "wrong").status_code == 429
-    assert api(None).post("/api/auth/token/", right).status_code == 429
-
-
-def test_the_api_answers_the_last_failure_like_the_others(api, agent, settings):
-    wrong = {"username": "agatha", "password": "wrong"}
-
-    responses = [api(None).post("/api/auth/token/", wrong) for _ in range(settings.AXES_FAILURE_LIMIT + 1)]
-
-    assert [response.status_code for response in responses] == [401] * settings.AXES_FAILURE_LIMIT + [429]
-    assert {response.headers["Content-Type"] for response in responses} == {"application/problem+json"}
-
-
-def test_a_failed_login_is_kept_without_its_password(client, agent):
-    log_in(client, "almost right")
-
-    assert "almost right" not in str(AccessAttempt.objects.values().get())
-
-
 def test_expired_admin_sessions_are_deleted(client, office, agent, settings):
     with time_machine.travel(timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE + 60)):
         Client().force_login(agent)
@@ -398,4 +344,3 @@ def test_expired_admin_sessions_are_deleted(client, office, agent, settings):
 
     assert deleted == 1
     assert office.get(reverse("admin:index")).status_code == 200
-    assert settings.CELERY_BEAT_SCHEDULE["delete-expired-sessions"]["task"] == delete_expired_sessions.name

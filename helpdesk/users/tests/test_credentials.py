@@ -1,4 +1,4 @@
-"""Rate limits and lockout of passwords, the same in the API and in the admin."""
+"""Passwords: rate limits, the same in the API and in the admin, and logins to the admin."""
 
 import re
 from collections import Counter
@@ -9,41 +9,15 @@ import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.hashers import check_password
 from django.db import connection
-from django.test import Client
 from django.urls import reverse
-from rest_framework.test import APIClient
 
-from helpdesk.users import credentials
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
+from helpdesk.users.tests.login import log_in, log_in_to_admin
 
 pytestmark = pytest.mark.django_db
 
-API_LOGIN, API_CHANGE = "/api/auth/token/", "/api/users/me/password/"
-ADMIN_LOGIN, ADMIN_CHANGE = reverse("admin:login"), reverse("admin:password_change")
+API_CHANGE, ADMIN_CHANGE = "/api/users/me/password/", reverse("admin:password_change")
 NEW_PASSWORD = "staple correct battery"
-
-
-@pytest.fixture
-def checked(monkeypatch):
-    """The usernames whose password was checked."""
-    names = []
-    authenticate = credentials.authenticate
-
-    def recording(request, **pair):
-        names.append(pair["username"])
-        return authenticate(request, **pair)
-
-    monkeypatch.setattr(credentials, "authenticate", recording)
-    return names
-
-
-def log_in_to_admin(username, password="guess", address="127.0.0.1"):
-    form = {"username": username, "password": password, "next": reverse("admin:index")}
-    return Client().post(ADMIN_LOGIN, form, REMOTE_ADDR=address)
-
-
-def log_in(username, password="guess", address="127.0.0.1"):
-    return APIClient().post(API_LOGIN, {"username": username, "password": password}, REMOTE_ADDR=address)
 
 
 def change_in_admin(client, old_password):
@@ -154,40 +128,6 @@ def test_the_limit_of_a_username_holds_for_all_addresses_and_ignores_case(settin
     assert answers[-1].status_code == 429
     assert len(checked) == 3
     assert attempt("bob").status_code in {200, 401}
-
-
-def test_a_locked_address_does_not_use_up_the_limit_of_the_username(settings, customer):
-    settings.THROTTLE_LOGIN_RATE = "10/minute"
-
-    for _ in range(20):
-        log_in("alice")
-
-    assert log_in("alice").json()["code"] == "locked"
-    assert log_in("alice", PASSWORD, "203.0.113.9").status_code == 200
-
-
-def test_failures_from_many_addresses_lock_a_username_for_all_of_them(settings, customer, agent, checked):
-    settings.LOGIN_FAILURE_LIMIT = 8
-    for number in range(8):
-        assert log_in("agatha", address=f"203.0.113.{number}").status_code == 401
-
-    refused = [log_in("agatha", PASSWORD, "198.51.100.1"), log_in_to_admin("agatha", PASSWORD, "198.51.100.1")]
-
-    assert [answer.status_code for answer in refused] == [429, 429]
-    assert [answer.headers["Retry-After"] for answer in refused] == ["900", "900"]
-    assert checked == ["agatha"] * 8
-    assert log_in("alice", PASSWORD, "198.51.100.1").status_code == 200
-
-
-def test_a_login_resets_the_failures_of_its_own_address_only(settings, customer):
-    settings.LOGIN_FAILURE_LIMIT = 3
-    for number in range(2):
-        log_in("alice", address=f"203.0.113.{number}")
-
-    log_in("alice", PASSWORD, "198.51.100.1")
-
-    assert log_in("alice", address="203.0.113.2").status_code == 401
-    assert log_in("alice", PASSWORD, "198.51.100.1").status_code == 429
 
 
 # Customers in the admin
