@@ -17,7 +17,7 @@ from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.product import daphne_options
 from compose.embedded.topology import Topology
 from compose.tests.servers import production_environment, running, wait_until
-from helpdesk.emails.links import get_password_reset_url, get_unsubscribe_url
+from helpdesk.emails.messages import get_password_reset_url, get_unsubscribe_url
 from helpdesk.emails.models import Email
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.users.tests.factories import UserFactory

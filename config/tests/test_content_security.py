@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from helpdesk.emails.links import get_unsubscribe_url
+from helpdesk.emails.messages import get_unsubscribe_url
 from helpdesk.emails.models import EmailKind
 
 INLINE = re.compile(r"""<style|<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|javascript:""")

@@ -1,11 +1,15 @@
 """Delivery of one e-mail: claim, check the recipient, render, send, record; no transaction is open during SMTP."""
 
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
+from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
 from django.db import InterfaceError, OperationalError, connection
@@ -14,7 +18,6 @@ from helpdesk.core.request_id import on_behalf_of
 from helpdesk.emails import actions
 from helpdesk.emails.messages import build_message
 from helpdesk.emails.models import Email, EmailKind
-from helpdesk.emails.timeout import monotonic, timeout
 from helpdesk.subscriptions.models import Channel
 from helpdesk.tickets.models import Ticket, TicketEvent
 from helpdesk.users.models import AddressChange, User
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 DATABASE_ERRORS = (OperationalError, InterfaceError)
 PERMANENT_FAILURE = 500
 RECORD_RETRY_DELAYS_SECONDS = (0.5, 1, 2, 4, 8)
+# CLOCK_BOOTTIME, where it exists, also counts the time that the machine is suspended.
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def deliver(email_id: int) -> None:
@@ -132,6 +137,34 @@ def send_within_lease(email: Email, message: EmailMultiAlternatives) -> bool:
     else:
         return True
     return False
+
+
+def monotonic() -> timedelta:
+    return timedelta(seconds=time.clock_gettime(CLOCK))
+
+
+@contextmanager
+def timeout(limit: timedelta) -> Iterator[None]:
+    """Raise TimeoutError in the block after `limit`, by SIGALRM; does nothing outside the main thread.
+
+    A socket timeout alone never ends while the server sends a byte now and then. Celery's own time limits are signals
+    from the parent process: after an outage of the broker it sends them before it learns that the task has ended, and
+    hits the next e-mail.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGALRM, raise_timeout)
+    remaining, _interval = signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, remaining)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def raise_timeout(*_: Any) -> None:
+    raise TimeoutError("Timed out")
 
 
 def parse_reply(error: SMTPRecipientsRefused | SMTPDataError) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The content of e-mails: subjects, HTML and text bodies in the recipient's language, headers."""
+"""The content of e-mails: subjects, HTML and text bodies in the recipient's language, links, headers."""
 
 from email.utils import parseaddr
 from typing import Any, NamedTuple
@@ -6,16 +6,23 @@ from typing import Any, NamedTuple
 from css_inline import CSSInliner
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.core.signing import BadSignature, Signer
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from helpdesk.core.text import NOT_ON_ONE_LINE
-from helpdesk.emails.links import get_confirmation_url, get_password_reset_url, get_ticket_url, get_unsubscribe_url
 from helpdesk.emails.models import Email, EmailKind
 from helpdesk.tickets.models import Comment, EventKind, Priority, Status, Ticket, TicketEvent
-from helpdesk.users.account_tokens import make_address_change_token, make_registration_token
+from helpdesk.users.account_tokens import (
+    make_address_change_token,
+    make_password_reset_token,
+    make_registration_token,
+)
 from helpdesk.users.models import AddressChange, Registration, User
+
+UNSUBSCRIPTION_SALT = "helpdesk.emails.unsubscription"
 
 inliner = CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
 
@@ -99,6 +106,33 @@ def get_recipient_links(email: Email) -> dict[str, str]:
             return {"unsubscribe_url": get_unsubscribe_url(recipient, email.kind)}
         case _:
             return {}
+
+
+def get_ticket_url(ticket_id: int) -> str:
+    return f"{settings.SITE_URL}/tickets/{ticket_id}"
+
+
+# Tokens are in the fragment, which browsers do not send, so that no access log has them.
+def get_confirmation_url(token: str) -> str:
+    return f"{settings.SITE_URL}/verify-email#{token}"
+
+
+def get_password_reset_url(user: User) -> str:
+    return f"{settings.SITE_URL}/reset-password#{make_password_reset_token(user)}"
+
+
+def get_unsubscribe_url(user: User, kind: str) -> str:
+    token = Signer(salt=UNSUBSCRIPTION_SALT).sign_object([user.pk, kind])
+    return settings.SITE_URL + reverse("unsubscribe", args=[token])
+
+
+def read_unsubscribe_token(token: str) -> tuple[int, str] | None:
+    """Return the user's id and the kind of e-mail; None if the signature is wrong."""
+    try:
+        user_id, kind = Signer(salt=UNSUBSCRIPTION_SALT).unsign_object(token)
+    except BadSignature:
+        return None
+    return user_id, kind
 
 
 def get_headers(email: Email, links: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from helpdesk.emails.links import read_unsubscribe_token
+from helpdesk.emails.messages import read_unsubscribe_token
 from helpdesk.emails.models import EmailKind
 from helpdesk.subscriptions.actions import set_preferences
 from helpdesk.subscriptions.models import NOTIFIED_KINDS, Channel

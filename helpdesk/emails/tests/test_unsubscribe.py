@@ -3,7 +3,7 @@
 import pytest
 from django.core.signing import Signer
 
-from helpdesk.emails.links import get_unsubscribe_url
+from helpdesk.emails.messages import get_unsubscribe_url
 from helpdesk.subscriptions.models import NotificationPreference
 
 pytestmark = pytest.mark.django_db
