@@ -8,7 +8,6 @@ import httpx
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.db import connection
-from rest_framework_simplejwt.tokens import RefreshToken
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -20,6 +19,7 @@ from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.emails.messages import get_password_reset_url, get_unsubscribe_url
 from helpdesk.emails.models import Email
 from helpdesk.tickets.models import TicketEvent
+from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import UserFactory
 
 SITE = "https://localhost"
@@ -111,10 +111,8 @@ def knock(port, secret):
 
 
 def test_no_log_of_any_process_holds_a_secret(ports, tmp_path, user):
-    refresh = RefreshToken.for_user(user)
     secrets = {
-        "access": str(refresh.access_token),
-        "refresh": str(refresh),
+        **issue_tokens(user),
         "monitor": MONITOR,
         "password": PASSWORD,
         "reset link": get_password_reset_url(user),
@@ -144,7 +142,7 @@ def test_no_log_of_any_process_holds_a_secret(ports, tmp_path, user):
 
 def test_a_request_is_followed_through_every_process(ports, tmp_path, user):
     UserFactory(username="agatha", agent=True)
-    access = RefreshToken.for_user(user).access_token
+    access = issue_tokens(user)["access"]
     headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Authorization": f"Bearer {access}"}
     body = {"title": "A teapot", "description": "It says 418.", "priority": "high"}
 
@@ -171,7 +169,7 @@ def broken_comments(transactional_db):
 
 
 def test_a_broken_request_is_told_with_its_exception_and_without_its_secrets(ports, tmp_path, user, broken_comments):
-    access = str(RefreshToken.for_user(user).access_token)
+    access = issue_tokens(user)["access"]
     headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Authorization": f"Bearer {access}"}
 
     responses = [

@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 from axes.models import AccessAttempt
-from rest_framework_simplejwt.tokens import RefreshToken
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -19,6 +18,7 @@ from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.topology import Topology
 from compose.tests.production_stack import socket_tls
 from compose.tests.servers import production_environment, running, wait_until
+from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import UserFactory
 
 MEBIBYTE = 1024 * 1024
@@ -108,7 +108,7 @@ def test_a_body_is_limited_by_the_helpdesk_and_a_huge_one_by_the_proxy(site):
 
 
 def test_uploads_that_stall_keep_nobody_waiting_and_never_reach_the_server(site):
-    bearer = {"Authorization": f"Bearer {RefreshToken.for_user(UserFactory()).access_token}"}
+    bearer = {"Authorization": f"Bearer {issue_tokens(UserFactory())['access']}"}
 
     with stalled_uploads(site, STALLED_UPLOADS), httpx.Client(base_url=site.url, verify=site.tls) as client:
         answers = []
@@ -159,7 +159,7 @@ def stalled_request(site, headers):
 
 
 def test_a_query_in_raw_utf_8_is_read(site):
-    bearer = f"Bearer {RefreshToken.for_user(UserFactory()).access_token}"
+    bearer = f"Bearer {issue_tokens(UserFactory())['access']}"
     head = f"GET /api/tickets/?search=Núria HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {bearer}\r\n\r\n"
 
     with (
@@ -186,7 +186,7 @@ def test_a_client_that_is_slow_to_ask_is_cut_off(site):
 
 
 def test_a_socket_outlives_the_limits_for_requests_and_its_token_is_in_no_log(site, tmp_path):
-    token = str(RefreshToken.for_user(UserFactory()).access_token)
+    token = issue_tokens(UserFactory())["access"]
     url = f"{site.url.replace('https', 'wss')}/ws/notifications/?token={token}"
 
     with connect(url, ssl=socket_tls(site.topology)) as client:
