@@ -37,7 +37,7 @@ def sequence_as_cursor() -> None:
         cursor = announced.aggregate(last=Max("pk"))["last"] or 0
         while events := list(TicketEvent.objects.filter(pk__gt=cursor).order_by("pk")[: announcer.BATCH_SIZE]):
             cursor = events[-1].pk
-            announcer.announce_together(events)
+            announcer.try_announce(events)
 
     Announcer.announce_all = announce_all  # type: ignore[method-assign]
 

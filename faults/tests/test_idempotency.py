@@ -9,7 +9,7 @@ import httpx
 import psycopg
 
 from helpdesk.testing import wait_until
-from helpdesk.tickets.models import BELL
+from helpdesk.tickets.models import NOTIFY_CHANNEL
 
 from .conftest import ROUNDS
 
@@ -60,7 +60,7 @@ def test_f23_a_repeated_request_is_answered_after_the_web_server_was_killed_at_t
             ThreadPoolExecutor() as pool,
             psycopg.connect(stack.postgres.url, autocommit=True) as connection,
         ):
-            connection.execute(f"LISTEN {BELL}")
+            connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
             first = pool.submit(post, customer, key)
             for _bell in connection.notifies(stop_after=1):
                 stack.web.kill()

@@ -3,7 +3,7 @@
 import psycopg
 
 from faults.workload import running_workload
-from helpdesk.tickets.models import BELL
+from helpdesk.tickets.models import NOTIFY_CHANNEL
 
 from .conftest import ROUNDS, SEED, check
 
@@ -23,7 +23,7 @@ def test_f8_requests_that_a_stopping_web_server_does_not_answer_can_be_repeated(
 
 def test_f9_an_event_is_delivered_when_the_web_server_is_killed_right_after_its_commit(stack, workload):
     with psycopg.connect(stack.postgres.url, autocommit=True) as connection:
-        connection.execute(f"LISTEN {BELL}")
+        connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
         for _ in range(ROUNDS):
             for _bell in connection.notifies(stop_after=1):
                 stack.web.kill()

@@ -1,15 +1,10 @@
-"""Strict input fields and filters: they accept exactly what the OpenAPI schema says."""
+"""Strict input fields: they accept exactly what the OpenAPI schema says."""
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from django_filters import CharFilter, NumberFilter, TypedChoiceFilter
-from django_filters.rest_framework import FilterSet
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -95,51 +90,3 @@ class IdField(serializers.IntegerField):
         if type(data) is not int and not (isinstance(data, str) and DIGITS.fullmatch(data)):
             self.fail("invalid")
         return super().to_internal_value(data)
-
-
-class IdFormField(forms.IntegerField):
-    """ASCII decimal digits."""
-
-    def to_python(self, value: Any) -> int | None:
-        if value not in self.empty_values and not DIGITS.fullmatch(value):
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        return super().to_python(value)
-
-
-class IdFilter(NumberFilter):  # type: ignore[misc] # an untyped base
-    """`?ticket=12`: rows that refer to the row with this id."""
-
-    field_class = IdFormField
-
-    def __init__(self, *, help_text: str, minimum: int = 1, **kwargs: Any) -> None:
-        super().__init__(min_value=minimum, max_value=MAXIMUM_ID, help_text=help_text, **kwargs)
-        extend_schema_field(ID_SCHEMA | {"minimum": minimum, "description": help_text})(self)
-
-
-class TextFilter(CharFilter):  # type: ignore[misc] # an untyped base
-    """`?search=ink`: text of bounded length."""
-
-    def __init__(self, *, max_length: int, help_text: str, **kwargs: Any) -> None:
-        super().__init__(max_length=max_length, help_text=help_text, **kwargs)
-        schema = {"type": "string", "maxLength": max_length, "pattern": NO_NUL, "description": help_text}
-        extend_schema_field(schema)(self)
-
-
-@extend_schema_field({"type": "boolean"})
-class BooleanFilter(TypedChoiceFilter):  # type: ignore[misc] # an untyped base
-    """`?is_active=true` or `false`; django-filter's filter ignores other values."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **kwargs)
-
-
-class Filters(FilterSet):  # type: ignore[misc] # an untyped base
-    """A FilterSet that builds its form class once instead of for every request."""
-
-    form_classes: ClassVar[dict[type["Filters"], type[forms.Form]]] = {}
-
-    def get_form_class(self) -> type[forms.Form]:
-        filters = type(self)
-        if filters not in self.form_classes:
-            self.form_classes[filters] = super().get_form_class()
-        return self.form_classes[filters]

@@ -11,7 +11,7 @@ from helpdesk.demo.rows import Batch
 from helpdesk.demo.schedule import opening_times
 from helpdesk.demo.texts import text_with_words, texts_in
 from helpdesk.demo.users import get_or_create_users, language_of
-from helpdesk.tickets.actions import recorded
+from helpdesk.tickets.actions import ledger_value
 from helpdesk.users.models import Language, Role
 
 ROWS_PER_BATCH = 6000
@@ -31,7 +31,7 @@ def participants_of(role: Role, *, count: int, languages: Sequence[Language]) ->
     return [
         Participant(
             id=user.pk,
-            recorded=json(recorded("assigned_to", user)),
+            recorded=json(ledger_value("assigned_to", user)),
             first_name=text_with_words(user.get_full_name().partition(" ")[0] or user.username),
             texts=texts_in(language_of(number, languages)),
         )

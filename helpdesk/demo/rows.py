@@ -7,11 +7,12 @@ from uuid import uuid4
 
 from django.db import connection, transaction
 
+from helpdesk.core.after_commit import after_commit
+from helpdesk.core.cached_lists import invalidate
 from helpdesk.demo.histories import TicketHistory, json, name_of
 from helpdesk.demo.schedule import step_times
-from helpdesk.tickets import search
-from helpdesk.tickets.list_cache import invalidate_all_lists
-from helpdesk.tickets.models import EventKind, EventSource, Status
+from helpdesk.tickets import search_index
+from helpdesk.tickets.models import ALL_LISTS, EventKind, EventSource, Status
 
 # The ids of events come from their sequence, in the order of the rows.
 COLUMNS = {
@@ -86,8 +87,8 @@ class Batch:
         """Write all rows or none, and invalidate the cached lists."""
         for table, rows in zip(COLUMNS, (self.tickets, self.comments, self.events, self.documents), strict=True):
             copy(table, rows)
-        search.learn_words(self.words - known_words)
-        invalidate_all_lists()
+        search_index.insert_words(self.words - known_words)
+        after_commit(invalidate, ALL_LISTS)
 
 
 def reserve_ids(table: str, *, count: int) -> list[int]:
@@ -108,7 +109,7 @@ def delete_all_tickets() -> None:
     """Delete all tickets with their comments, events and search words, and all that refers to them."""
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {TABLES} CASCADE")
-    invalidate_all_lists()
+    after_commit(invalidate, ALL_LISTS)
 
 
 def vacuum() -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from helpdesk.tickets.words import words_in
+from helpdesk.tickets.search_index import words_in
 from helpdesk.users.models import Language
 
 FOLDER = Path(__file__).parent / "texts"

@@ -1,6 +1,6 @@
 from django.db.models import QuerySet
 
-from helpdesk.core.fields import BooleanFilter, Filters, IdFilter
+from helpdesk.core.lists import BooleanFilter, Filters, IdFilter
 from helpdesk.notifications.models import Notification, NotificationQuerySet
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from helpdesk.core.pagination import NumberedPages
+from helpdesk.core.lists import NumberedPages
 from helpdesk.notifications.actions import mark_read, mark_read_up_to
 from helpdesk.notifications.filters import NotificationFilter
 from helpdesk.notifications.live import asyncapi

@@ -1,4 +1,4 @@
-"""What can happen to a ticket. Each action is one transaction: lock, check, write, record."""
+"""All writes to tickets. Each action is one transaction: lock, check, write, record events."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -9,9 +9,19 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from helpdesk.tickets import search
-from helpdesk.tickets.list_cache import invalidate_lists_with_tickets_of
-from helpdesk.tickets.models import BELL, Comment, EventKind, EventSource, Priority, Ticket, TicketEvent
+from helpdesk.core.after_commit import after_commit
+from helpdesk.core.cached_lists import invalidate
+from helpdesk.tickets import search_index
+from helpdesk.tickets.models import (
+    NOTIFY_CHANNEL,
+    Comment,
+    EventKind,
+    EventSource,
+    Priority,
+    Ticket,
+    TicketEvent,
+    list_scopes_with_tickets_of,
+)
 from helpdesk.users.models import User
 
 CHANGEABLE_FIELDS = {
@@ -24,7 +34,7 @@ CHANGEABLE_FIELDS = {
 
 
 class Origin(NamedTuple):
-    """Who acts, and through which door."""
+    """Who acts, and through which entry point."""
 
     actor: User
     source: EventSource
@@ -38,7 +48,7 @@ def create_ticket(
     description: str,
     priority: Priority = Priority.MEDIUM,
 ) -> Ticket:
-    """Open a ticket of the actor's own."""
+    """Create a ticket of the actor; records ticket_created."""
     now = timezone.now()
     ticket = Ticket.objects.create(
         title=title,
@@ -48,7 +58,7 @@ def create_ticket(
         created_at=now,
         updated_at=now,
     )
-    search.add_words(ticket, title, description)
+    search_index.add_words(ticket, title, description)
     first_values = {"title": title, "status": ticket.status, "priority": Priority(priority).name.lower()}
     record(ticket, event(origin, ticket, EventKind.TICKET_CREATED, new=first_values, at=now))
     return ticket
@@ -56,7 +66,7 @@ def create_ticket(
 
 @transaction.atomic
 def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any]) -> Ticket:
-    """Set the fields named in `changes` (keys of CHANGEABLE_FIELDS); what is unchanged is not recorded.
+    """Set the fields in `changes` (keys of CHANGEABLE_FIELDS); records one event for each that differs.
 
     Raises Ticket.DoesNotExist, and ValidationError for an assignee who is not an active agent.
     """
@@ -74,40 +84,41 @@ def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any])
         setattr(ticket, field, value)
     touch(ticket, at=now, fields=changed)
     if {"title", "description"} & changed.keys():
-        search.replace_words(ticket)
+        search_index.replace_words(ticket)
     record(ticket, *events)
     return ticket
 
 
 @transaction.atomic
 def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
-    """Say something on a ticket that the actor may see; raises Ticket.DoesNotExist."""
+    """Comment on a ticket; records comment_added. Raises Ticket.DoesNotExist if the actor may not see it."""
     ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
     now = timezone.now()
     comment = Comment.objects.create(ticket=ticket, author=origin.actor, content=content, created_at=now)
     ticket.comments_count += 1
     ticket.last_comment_at = now
     touch(ticket, at=now, fields=("comments_count", "last_comment_at"))
-    search.add_words(ticket, content)
+    search_index.add_words(ticket, content)
     record(ticket, event(origin, ticket, EventKind.COMMENT_ADDED, comment=comment, at=now))
     return comment
 
 
 @transaction.atomic
 def delete_ticket(origin: Origin, ticket_id: int) -> None:
-    """Delete a ticket with its comments; its history stays. Raises Ticket.DoesNotExist."""
+    """Delete a ticket and its comments, but not its events; records ticket_deleted. Raises Ticket.DoesNotExist."""
     ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
     record(ticket, event(origin, ticket, EventKind.TICKET_DELETED, old=ticket.title, at=timezone.now()))
     ticket.delete()
 
 
 def unassign_tickets(origin: Origin, agent: User) -> None:
-    """Take every ticket from somebody who is no longer an agent."""
+    """Remove a user who is no longer an agent as assignee, in a transaction for each ticket."""
     for ticket_id in Ticket.objects.filter(assigned_to=agent).order_by("pk").values_list("pk", flat=True):
         update_ticket(origin, ticket_id, changes={"assigned_to": None})
 
 
 def check_assignee(user: User | None) -> None:
+    """Raise ValidationError unless a user can be assignee."""
     if user is not None and not (user.is_agent and user.is_active):
         raise ValidationError(
             {"assigned_to": ValidationError(_("Only agents can be assignees."), code="not_an_agent")}
@@ -126,14 +137,14 @@ def change_events(
             origin,
             ticket,
             CHANGEABLE_FIELDS[field],
-            old=recorded(field, getattr(ticket, field)),
-            new=recorded(field, value),
+            old=ledger_value(field, getattr(ticket, field)),
+            new=ledger_value(field, value),
             at=at,
         )
 
 
-def recorded(field: str, value: Any) -> Any:
-    """Return a field's value as the ledger keeps it."""
+def ledger_value(field: str, value: Any) -> Any:
+    """Return the JSON value of a field as described in TicketEvent."""
     if field == "priority":
         return Priority(value).name.lower()
     if isinstance(value, User):
@@ -164,20 +175,21 @@ def event(
 
 
 def record(ticket: Ticket, *events: TicketEvent) -> None:
-    """Write the events into the ledger; after the commit they are announced, and lists with the ticket invalidated."""
+    """Insert the events into the ledger; after the commit they are announced, and the lists with the ticket invalidated."""
     TicketEvent.objects.bulk_create(events)
     notify_announcer()
-    invalidate_lists_with_tickets_of(ticket.created_by_id)
+    write_ids = [event.uuid.hex for event in events]
+    after_commit(invalidate, *list_scopes_with_tickets_of(ticket.created_by_id), write_ids=write_ids)
 
 
 def notify_announcer(scope: str = "") -> None:
-    """Wake the announcer when the transaction commits, to invalidate a scope of cached lists if there is one."""
+    """Wake the announcer when the transaction commits; it also invalidates `scope`, a scope of cached lists, if not empty."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [BELL, scope])
+        cursor.execute("SELECT pg_notify(%s, %s)", [NOTIFY_CHANNEL, scope])
 
 
 def touch(ticket: Ticket, *, at: datetime, fields: Iterable[str]) -> None:
-    """Save the fields of a locked ticket, with its new time and version."""
+    """Save the fields of a locked ticket, its time of change and its next version."""
     ticket.updated_at = at
     ticket.version += 1
     ticket.save(update_fields=[*fields, "updated_at", "version"])

@@ -1,11 +1,11 @@
-"""What a list can be narrowed and ordered by."""
+"""Query parameters that filter and order lists."""
 
 from django.db.models import QuerySet
 from django_filters.rest_framework import ChoiceFilter
 
-from helpdesk.core.fields import Filters, IdFilter, TextFilter
+from helpdesk.core.lists import Filters, IdFilter, TextFilter
 from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket
-from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, matching
+from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, search_tickets
 
 ORDERINGS = {
     "created_at": "Oldest first.",
@@ -24,8 +24,8 @@ class TicketFilter(Filters):
     search = TextFilter(
         method="with_words",
         max_length=MAXIMUM_QUERY_LENGTH,
-        help_text="Words or parts of words of the title, description and comments, of more than "
-        f"{MAXIMUM_QUERY_WORDS} the longest; #12 for ticket 12.",
+        help_text="Words or parts of words in the title, description or comments (at most the "
+        f"{MAXIMUM_QUERY_WORDS} longest are used), or #12 for ticket 12.",
     )
     ordering = ChoiceFilter(choices=list(ORDERINGS.items()), method="in_order")
 
@@ -37,7 +37,7 @@ class TicketFilter(Filters):
         return tickets.filter(priority=Priority[value.upper()])
 
     def with_words(self, tickets: QuerySet[Ticket], _name: str, text: str) -> QuerySet[Ticket]:
-        return matching(tickets, text)
+        return search_tickets(tickets, text)
 
     def in_order(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
         return tickets.order_by(value, "-id" if value.startswith("-") else "id")

@@ -1,4 +1,4 @@
-"""What a helpdesk is made of: tickets, comments, and the ledger of what happened to them."""
+"""Tickets, comments, the ledger of their events, and the search index."""
 
 import uuid
 from typing import Self
@@ -54,6 +54,26 @@ class EventSource(models.TextChoices):
     COMMAND = "command", _("Command")
 
 
+# Scopes of cached lists: every list, and the lists of the agents, who all see the same tickets.
+ALL_LISTS = "tickets"
+AGENT_LISTS = "tickets:agents"
+
+
+def customer_lists(user_id: int) -> str:
+    """Return the scope of the cached lists of a customer."""
+    return f"tickets:customer:{user_id}"
+
+
+def list_scopes_for(user: User) -> tuple[str, str]:
+    """Return the scopes that a user's cached lists depend on."""
+    return ALL_LISTS, AGENT_LISTS if user.is_agent else customer_lists(user.pk)
+
+
+def list_scopes_with_tickets_of(creator_id: int) -> tuple[str, str]:
+    """Return the scopes of the cached lists that can show a ticket of that creator."""
+    return AGENT_LISTS, customer_lists(creator_id)
+
+
 class TicketQuerySet(models.QuerySet["Ticket"]):
     def visible_to(self, user: User) -> Self:
         """Agents see all tickets, customers their own."""
@@ -65,7 +85,7 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
 
 class Ticket(models.Model):
-    """A customer's problem; written through helpdesk.tickets.actions only."""
+    """A ticket; written through helpdesk.tickets.actions only."""
 
     title = models.CharField(_("title"), max_length=TITLE_LENGTH, validators=[validate_one_line])
     description = models.TextField(_("description"), max_length=DESCRIPTION_LENGTH)
@@ -122,12 +142,12 @@ class Ticket(models.Model):
 
 class CommentQuerySet(models.QuerySet["Comment"]):
     def visible_to(self, user: User) -> Self:
-        """Whoever sees the ticket sees its comments."""
+        """Agents see all comments, customers those on their own tickets."""
         return self.all() if user.is_agent else self.filter(ticket__created_by=user)
 
 
 class Comment(models.Model):
-    """Something said on a ticket; it never moves and is never edited."""
+    """A comment on a ticket; never edited, never moved to another ticket."""
 
     ticket = models.ForeignKey(
         Ticket,
@@ -152,8 +172,8 @@ class Comment(models.Model):
         return f"{self.author_id}: {self.content[:60]}"
 
 
-# What PostgreSQL notifies when an event is committed.
-BELL = "ticket_events"
+# The channel of PostgreSQL's NOTIFY on which the announcer listens.
+NOTIFY_CHANNEL = "ticket_events"
 
 
 class TicketEventQuerySet(models.QuerySet["TicketEvent"]):
@@ -161,15 +181,16 @@ class TicketEventQuerySet(models.QuerySet["TicketEvent"]):
         return self.filter(announced_at=None).order_by("id")
 
     def visible_to(self, user: User) -> Self:
-        """Agents see the whole ledger, customers what happened to their own tickets."""
+        """Agents see all events, customers those of their own tickets."""
         return self.all() if user.is_agent else self.filter(ticket__created_by=user)
 
 
 class TicketEvent(models.Model):
-    """One fact of the ledger; rows are added, never changed, and outlive their ticket.
+    """An event in the ledger of tickets; rows are added, never changed, and kept when their ticket is deleted.
 
     `old` and `new` hold the value before and after: text for a title, description, status or priority name,
-    `{"id", "username"}` or null for an assignee, the ticket's first values for its creation.
+    `{"id", "username"}` or null for an assignee; `{"title", "status", "priority"}` of the new ticket for its creation, and
+    the title as `old` for its deletion.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -248,9 +269,8 @@ class SearchDocument(models.Model):
 class SearchWord(models.Model):
     """A word that occurs in any ticket, lower-case and without accents, and its stems in both languages.
 
-    A search looks here for the words that contain or inflect what was typed, then for the tickets with those words.
-    `first_customer` is the id of the user whose ticket had the word first; the user may be gone since. Null for words of
-    bulk loads.
+    A search looks up the words that contain a searched word or share a stem with it, then the tickets with those words.
+    `first_customer` is the id of the user, perhaps deleted since, whose ticket added the word; null after a bulk load.
     """
 
     word = models.CharField(max_length=32, primary_key=True)

@@ -1,97 +1,90 @@
-"""Finds tickets by words and parts of words, whatever the case, the accents or the inflection.
+"""Search of tickets by words, parts of words and inflections, ignoring case and accents.
 
-Parts and inflections are looked up among the distinct words of all tickets (SearchWord), short rows by the thousand;
-the tickets are then found by whole words in one inverted index (SearchDocument), the fastest there is.
+A search first looks up the searched words among the distinct words of all tickets (SearchWord): by part in a trigram index, by
+stem in Spanish and English. It then finds the tickets by whole words in one inverted index (SearchDocument).
+
+Every step is bounded; beyond these bounds a search silently finds less:
+- of a query, its first 200 characters and its 10 longest words;
+- for each part, all words that begin with it, but of the words that contain it elsewhere only 500, taken from at most 50,000:
+  the shortest that each customer brought in, then the second of each, and so on;
+- of a ticket, its first 7,000 distinct words; when the index is rebuilt, those of its first 5,000 comments.
+Parts of one or two characters match beginnings of words only. Words without parts, such as pairs of Chinese characters and
+signs, match as a whole.
+
+Transactions that add the same new word wait for each other: the second until the first has ended.
+
+The index is written by `search_index`.
 """
 
-import logging
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.postgres.search import SearchVectorField
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
-from psycopg.errors import LockNotAvailable, QueryCanceled
 
-from helpdesk.core.folding import fold
-from helpdesk.tickets.models import Comment, SearchWord, Ticket
-from helpdesk.tickets.words import Searched, has_parts, searched_in, ways_to_find, words_in
+from helpdesk.tickets.models import Ticket
 
 MAXIMUM_QUERY_LENGTH = 200
-# Of more words the longest are searched: they narrow a search the most.
+# Of more words the longest are searched: they are the most selective.
 MAXIMUM_QUERY_WORDS = 10
-# PostgreSQL bounds a tsvector at 1 MiB of text; 7,000 words of 32 characters of 4 bytes fit.
-MAXIMUM_DOCUMENT_WORDS = 7000
 # Shorter parts have no trigram: only the beginnings of words are searched.
 MINIMUM_PART_LENGTH = 3
-# A part of more words than these is a syllable.
 MAXIMUM_WORDS_PER_PART = 500
-# Among more words with a part, any of them are ranked: sorting them all has no bound.
+# If more words contain a part, any of them are ranked: sorting all has no bound.
 MAXIMUM_WORDS_RANKED = 50_000
-COMMENTS_PER_QUERY = 100
-# A ticket is indexed again while its row is locked.
-MAXIMUM_COMMENT_PAGES = 50
-# Longer than deadlock_timeout (1 s), when PostgreSQL cancels an autovacuum that holds the lock.
-LOCK_TIMEOUT_MS = 1500
-# Writers of words wait as long at night.
-LOCKED_STATEMENT_TIMEOUT_MS = 5_000
-# A range of common words takes longer than a request may.
-LOOKUP_TIMEOUT_MS = 300_000
-# Tickets, or words, that are looked at between two looks at which come next.
-RANGE_SIZE = 500
-
-logger = logging.getLogger(__name__)
-
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
 
-# In one order within a statement, so that no two statements wait for each other. Transactions of several statements, such
-# as a form of the admin with a title and a comment, can still deadlock: PostgreSQL cancels one, which is answered by 503.
-LEARN = """
-    INSERT INTO tickets_searchword (word, spanish_stem, english_stem, first_customer)
-    SELECT word, coalesce((ts_lexize('spanish_stem', word))[1], word), coalesce((ts_lexize('english_stem', word))[1], word),
-        %(customer)s::bigint
-    FROM ({words}) AS new (word)
-    WHERE NOT EXISTS (SELECT FROM tickets_searchword AS known WHERE known.word = new.word)
-    ORDER BY word
-    ON CONFLICT (word) DO NOTHING
-"""
-LEARN_WORDS = LEARN.format(words="SELECT unnest(%(learnt)s::text[])")
-# What is new of the words, as far as the ticket has room.
-ADD_WORDS = f"""
-    WITH present AS MATERIALIZED (
-        SELECT words FROM tickets_searchdocument WHERE ticket_id = %(ticket)s
-    ), added AS MATERIALIZED (
-        SELECT word
-        FROM unnest(%(words)s::text[]) WITH ORDINALITY AS given (word, place)
-        WHERE word NOT IN (SELECT unnest(tsvector_to_array(words)) FROM present)
-        ORDER BY place
-        LIMIT greatest(0, %(maximum)s - coalesce((SELECT length(words) FROM present), 0))
-    ), learnt AS (
-        {LEARN.format(words="SELECT unnest(%(learnt)s::text[]) INTERSECT SELECT word FROM added")}
-    )
-    INSERT INTO tickets_searchdocument AS document (ticket_id, words)
-    VALUES (%(ticket)s, array_to_tsvector(ARRAY(SELECT word FROM added)))
-    ON CONFLICT (ticket_id) DO UPDATE SET words = document.words || EXCLUDED.words
-"""  # noqa: S608 -- made of constants
-REPLACE_WORDS = f"""
-    WITH learnt AS ({LEARN_WORDS})
-    INSERT INTO tickets_searchdocument (ticket_id, words)
-    VALUES (%(ticket)s, array_to_tsvector(%(words)s::text[]))
-    ON CONFLICT (ticket_id) DO UPDATE SET words = EXCLUDED.words
-"""  # noqa: S608 -- made of constants
-# Inflections are few. Of the words with a part, the shortest that each customer brought comes before anybody's second: many
-# words of one customer take one place of the first round. Words of bulk loads are each in the first round.
+# Japanese voicing marks stay: か and が are different letters.
+FOLDABLE = re.compile(r"[^\x00-\x7f\u1100-\u11ff\u2e80-\ud7ff]")
+# Unicode does not decompose letters with a stroke, with a hook or without a dot, nor ligatures; their names say the letter.
+LATIN_LETTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) (?:DOTLESS )?([A-Z]{1,2})(?: WITH .*)?")
+PLAIN_SPELLINGS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "k", "ə": "e"}
+SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+
+MAXIMUM_WORD_LENGTH = 32
+# A longer word is indexed in pieces that overlap by half, so that each part of PIECE_STEP + 1 characters is in one piece.
+PIECE_STEP = MAXIMUM_WORD_LENGTH // 2
+# Han, kana, bopomofo and hangul: letters alone, no punctuation.
+CJK = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff"
+CJK += "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb\uf900-\ufaff\u1100-\u11ff\U00020000-\U0003ffff"
+PICTOGRAPHS = "\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+# The blocks of the scripts, such as Devanagari and Thai, whose vowel signs are no letters to Python's \w.
+BLOCKS_WITH_VOWEL_SIGNS = (
+    range(0x0900, 0x1100),
+    range(0x1200, 0x1E00),
+    range(0xA800, 0xA960),
+    range(0x11000, 0x12000),
+)
+VOWEL_SIGNS = "".join(
+    char
+    for char in map(chr, chain.from_iterable(BLOCKS_WITH_VOWEL_SIGNS))
+    if unicodedata.category(char) in {"Mn", "Mc"} and not unicodedata.combining(char)
+)
+LETTER = rf"[^\W_{CJK}]"
+WORD = re.compile(rf"(?:{LETTER}++[{VOWEL_SIGNS}]*+)++")
+RUN = re.compile(rf"[{CJK}]+")
+PICTOGRAPH = re.compile(rf"[{PICTOGRAPHS}]")
+# C++ and C#; .NET, but no extension of a file name.
+WORD_WITH_SIGN = re.compile(rf"(?<!{LETTER})(?:{LETTER}++\+\+|[a-z]#(?!{LETTER}))")
+WORD_WITH_LEADING_DOT = re.compile(rf"(?<![\w.])\.(?!\d){LETTER}+")
+SIGNS = "+#."
+
+# Of the words that contain a part, the shortest of each customer ranks before the second of any: one customer who adds many
+# words does not hide those of others. Words of bulk loads all rank first.
 WORDS_LIKE = """
-    WITH asked AS MATERIALIZED (
+    WITH searched AS MATERIALIZED (
         SELECT part, (ts_lexize('spanish_stem', part))[1] AS spanish, (ts_lexize('english_stem', part))[1] AS english
         FROM unnest(%(parts)s::text[]) AS part
     )
     SELECT part, array_agg(word)
-    FROM asked CROSS JOIN LATERAL (
+    FROM searched CROSS JOIN LATERAL (
         SELECT word FROM tickets_searchword WHERE spanish_stem = spanish
         UNION
         SELECT word FROM tickets_searchword WHERE english_stem = english
@@ -102,25 +95,29 @@ WORDS_LIKE = """
                 SELECT word, row_number() OVER (
                     PARTITION BY first_customer, CASE WHEN first_customer IS NULL THEN word END
                     ORDER BY length(word), word
-                ) AS place
+                ) AS rank
                 FROM (
                     SELECT word, first_customer
                     FROM tickets_searchword
                     WHERE word LIKE '%%' || part || '%%' AND NOT starts_with(word, part)
                     LIMIT %(ranked)s
                 ) AS containing
-            ) AS placed
-            ORDER BY place, length(word), word
+            ) AS ranked
+            ORDER BY rank, length(word), word
             LIMIT %(maximum)s
         )
     ) AS known
     WHERE NOT starts_with(word, part)
     GROUP BY part
 """
-UNUSED_WORDS = """
-    SELECT word FROM unnest(%s::text[]) AS known (word)
-    WHERE NOT EXISTS (SELECT FROM tickets_searchdocument WHERE words @@ quote_literal(word)::tsquery)
-"""
+
+
+class SearchTerms(NamedTuple):
+    """A parsed query: words to find by part and inflection, prefixes of words, and whole words."""
+
+    words: list[str]
+    prefixes: list[str]
+    whole_words: list[str]
 
 
 @SearchVectorField.register_lookup
@@ -136,147 +133,41 @@ class Matches(Lookup):
         return f"{words} @@ {query}::tsquery", (*words_params, *query_params)
 
 
-def add_words(ticket: Ticket, *texts: str) -> None:
-    """Make a locked ticket be found by the words of the texts, beside those it has."""
-    write_words(ADD_WORDS, ticket, texts)
+def search_tickets(queryset: QuerySet[Ticket], text: str) -> QuerySet[Ticket]:
+    """Filter the tickets that contain every word of a query, or ticket 12 for "#12".
 
-
-def replace_words(ticket: Ticket) -> None:
-    """Make a ticket be found by the words of its present texts only: first those of its title, last of new comments."""
-    write_words(REPLACE_WORDS, ticket, chain([ticket.title, ticket.description], comments_of(ticket)))
-
-
-def comments_of(ticket: Ticket) -> Iterator[str]:
-    """Yield the texts of the first comments, some at a time: a ticket may have any number of them."""
-    comments = Comment.objects.filter(ticket=ticket).order_by("id").values_list("id", "content")
-    last_id = 0
-    for _page in range(MAXIMUM_COMMENT_PAGES):
-        page = list(comments.filter(id__gt=last_id)[:COMMENTS_PER_QUERY])
-        yield from (content for _id, content in page)
-        if len(page) < COMMENTS_PER_QUERY:
-            return
-        last_id = page[-1][0]
-
-
-def write_words(statement: str, ticket: Ticket, texts: Iterable[str]) -> None:
-    words: dict[str, None] = {}
-    for text in texts:
-        words.update(dict.fromkeys(words_in(text)))
-        if len(words) >= MAXIMUM_DOCUMENT_WORDS:
-            break
-    kept = list(words)[:MAXIMUM_DOCUMENT_WORDS]
-    learnt = sorted(filter(has_parts, kept))
-    parameters: dict[str, Any] = {
-        "ticket": ticket.pk,
-        "customer": ticket.created_by_id,
-        "words": kept,
-        "learnt": learnt,
-        "maximum": MAXIMUM_DOCUMENT_WORDS,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-
-
-def learn_words(words: Iterable[str]) -> None:
-    """Make words of documents that were written elsewhere be found by their parts and inflections."""
-    with connection.cursor() as cursor:
-        cursor.execute(LEARN_WORDS, {"learnt": sorted(filter(has_parts, words)), "customer": None})
-
-
-def rebuild() -> Iterator[int]:
-    """Index every ticket again, each in a transaction of its own; yields how many are done, range by range."""
-    last_id = done = 0
-    while ids := list(Ticket.objects.filter(id__gt=last_id).order_by("id").values_list("id", flat=True)[:RANGE_SIZE]):
-        for ticket_id in ids:
-            with transaction.atomic():
-                for ticket in Ticket.objects.locked().filter(pk=ticket_id):
-                    replace_words(ticket)
-        last_id, done = ids[-1], done + len(ids)
-        yield done
-
-
-def delete_unused_words() -> int:
-    """Delete the words that no ticket has any more, in short transactions; returns how many.
-
-    Ends early when those who write words, or a vacuum, keep the table: the rest is deleted the next time.
-    """
-    with connection.cursor() as cursor:
-        # Or each of the many lookups below would read what the index keeps aside.
-        cursor.execute("SELECT gin_clean_pending_list('tickets_search_words')")
-    last_word, deleted = "", 0
-    words = SearchWord.objects.order_by("word").values_list("word", flat=True)
-    while known := list(words.filter(word__gt=last_word)[:RANGE_SIZE]):
-        try:
-            deleted += delete_if_unused(unused_words(known, timeout_ms=LOOKUP_TIMEOUT_MS))
-        except OperationalError as error:
-            if isinstance(error.__cause__, LockNotAvailable):
-                break
-            if not isinstance(error.__cause__, QueryCanceled):
-                raise
-            logger.warning("Unused search words were left, because their lookup took too long.")
-        last_word = known[-1]
-    return deleted
-
-
-@transaction.atomic
-def unused_words(words: Sequence[str], *, timeout_ms: int) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL enable_seqscan = off; SET LOCAL statement_timeout = {timeout_ms}")
-        cursor.execute(UNUSED_WORDS, [list(words)])
-        return [word for (word,) in cursor.fetchall()]
-
-
-@transaction.atomic
-def delete_if_unused(words: Sequence[str]) -> int:
-    """Delete what is still unused once those who write words have committed.
-
-    Raises OperationalError when they, or the lookup, take too long.
-    """
-    if not words:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-        cursor.execute("LOCK TABLE tickets_searchword IN SHARE ROW EXCLUSIVE MODE")
-    unused = unused_words(words, timeout_ms=LOCKED_STATEMENT_TIMEOUT_MS)
-    deleted, _ = SearchWord.objects.filter(word__in=unused).delete()
-    return deleted
-
-
-def matching(queryset: QuerySet[Ticket], text: str) -> QuerySet[Ticket]:
-    """Keep the tickets that have all that the text says, or ticket 12 for "#12".
-
-    Text that cannot be seen is no search; one without anything to look up ("!!!") finds nothing.
+    A query of invisible characters does not filter; one without words, such as "!!!", finds nothing.
     """
     if number := TICKET_NUMBER.fullmatch(text.strip()):
         return queryset.filter(pk=int(number[1]))
     folded = fold(text).strip()
     if not folded:
         return queryset
-    query = text_query(searched_in(folded[:MAXIMUM_QUERY_LENGTH]))
+    query = build_tsquery(parse_query(folded[:MAXIMUM_QUERY_LENGTH]))
     return queryset.filter(search_document__words__matches=query) if query else queryset.none()
 
 
-def text_query(searched: Searched) -> str:
-    """Return a tsquery for the tickets that have every word, or one like it; empty when nothing is searched for."""
-    words = sorted(searched.words, key=len, reverse=True)[:MAXIMUM_QUERY_WORDS]
-    ways = [ways_to_find(word) for word in words]
-    parts = {part for way in chain.from_iterable(ways) for part in way if len(part) >= MINIMUM_PART_LENGTH}
-    alike = words_like(sorted(parts))
-    conditions = [" | ".join(all_of(way, alike) for way in ways_of_word) for ways_of_word in ways]
-    beginnings = (f"'{word}':*" for word in searched.beginnings)
-    whole = (f"'{word}'" for word in searched.whole)
-    return " & ".join([*(f"({condition})" for condition in conditions), *beginnings, *whole])
+def build_tsquery(terms: SearchTerms) -> str:
+    """Return a tsquery for the documents that match every term; empty without terms."""
+    words = sorted(terms.words, key=len, reverse=True)[:MAXIMUM_QUERY_WORDS]
+    alternatives = [part_combinations(word) for word in words]
+    parts = {part for combination in chain.from_iterable(alternatives) for part in combination}
+    similar = find_similar_words(sorted(part for part in parts if len(part) >= MINIMUM_PART_LENGTH))
+    conditions = [" | ".join(tsquery_for_parts(parts, similar) for parts in of_word) for of_word in alternatives]
+    prefixes = (f"'{word}':*" for word in terms.prefixes)
+    whole = (f"'{word}'" for word in terms.whole_words)
+    return " & ".join([*(f"({condition})" for condition in conditions), *prefixes, *whole])
 
 
-def all_of(parts: Iterable[str], alike: Mapping[str, Sequence[str]]) -> str:
-    """Return a tsquery for, of each part, a word that begins with it or is like it."""
+def tsquery_for_parts(parts: Iterable[str], similar: Mapping[str, Sequence[str]]) -> str:
+    """Return a tsquery for the documents that contain, for each part, a word that begins with it or is similar to it."""
     return " & ".join(
-        "({})".format(" | ".join([f"'{part}':*", *(f"'{word}'" for word in alike.get(part, ()))])) for part in parts
+        "({})".format(" | ".join([f"'{part}':*", *(f"'{word}'" for word in similar.get(part, ()))])) for part in parts
     )
 
 
-def words_like(parts: Sequence[str]) -> dict[str, list[str]]:
-    """Return for each part the known words that contain it or share a stem with it, but do not begin with it."""
+def find_similar_words(parts: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each part the indexed words that contain it or share a stem with it, but do not begin with it."""
     if not parts:
         return {}
     parameters: dict[str, Any] = {
@@ -287,3 +178,63 @@ def words_like(parts: Sequence[str]) -> dict[str, list[str]]:
     with connection.cursor() as cursor:
         cursor.execute(WORDS_LIKE, parameters)
         return dict(cursor.fetchall())
+
+
+def parse_query(text: str) -> SearchTerms:
+    """Return the terms of a folded query."""
+    with_signs = [
+        word
+        for word in chain(WORD_WITH_SIGN.findall(text), WORD_WITH_LEADING_DOT.findall(text))
+        if len(word) <= MAXIMUM_WORD_LENGTH
+    ]
+    without_signs = {word.strip(SIGNS) for word in with_signs}
+    runs = RUN.findall(text)
+    pairs = chain.from_iterable(pairs_of(run) for run in runs if len(run) > 1)
+    return SearchTerms(
+        words=[word for word in dict.fromkeys(WORD.findall(text)) if word not in without_signs],
+        prefixes=[*with_signs, *(run for run in runs if len(run) == 1)],
+        whole_words=[*dict.fromkeys(chain(pairs, PICTOGRAPH.findall(text)))],
+    )
+
+
+def part_combinations(word: str) -> list[list[str]]:
+    """Return lists of parts: a text contains the word if it contains all parts of one list.
+
+    A long word may be part of a longer one and span two of its pieces: each of its parts of PIECE_STEP characters is in one.
+    """
+    combinations = [[word]] if len(word) <= MAXIMUM_WORD_LENGTH else []
+    if len(word) > PIECE_STEP + 1:
+        starts = [*range(0, len(word) - PIECE_STEP, PIECE_STEP), len(word) - PIECE_STEP]
+        combinations.append([word[start : start + PIECE_STEP] for start in starts])
+    return combinations
+
+
+def pairs_of(run: str) -> Iterator[str]:
+    return (run[start : start + 2] for start in range(len(run) - 1))
+
+
+def fold(text: str) -> str:
+    """Return text in lower case, without accents and invisible characters: "Łódź" becomes "lodz".
+
+    Compatibility forms (full-width letters, superscripts) become ordinary letters. Folding is idempotent.
+    """
+    if text.isascii():
+        return text.lower()
+    lower = unicodedata.normalize("NFKD", text).casefold()
+    return unicodedata.normalize("NFC", FOLDABLE.sub(lambda match: fold_character(match[0]), lower))
+
+
+@lru_cache(maxsize=4096)
+def fold_character(char: str) -> str:
+    """Fold a character of decomposed lower-case text; empty for an accent or an invisible character."""
+    if unicodedata.combining(char) or is_invisible(char) or char in SKIN_TONES:
+        return ""
+    if plain := PLAIN_SPELLINGS.get(char):
+        return plain
+    name = LATIN_LETTER.fullmatch(unicodedata.name(char, ""))
+    return name[1].lower() if name else char
+
+
+def is_invisible(char: str) -> bool:
+    """Return whether it is a format character (soft hyphen, zero-width space or joiner) or a variation selector."""
+    return unicodedata.category(char) == "Cf" or unicodedata.name(char, "").startswith("VARIATION SELECTOR")

@@ -1,15 +1,18 @@
 """The shapes of tickets, comments and events.
 
-Requests are read by DRF serializers. Answers are built from plain rows by the functions below, several times faster;
-the serializers of answers declare the same shapes for the schema.
+Requests are read by DRF's serializers. Those of answers are RowSerializers: the columns that are read, the answer and the
+schema derive from the same fields.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from operator import itemgetter
+from typing import Any, TypeVar
 
+from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.fields import empty
+from rest_framework.fields import Field, empty
 
 from helpdesk.core.fields import IdField, OneLineField, TextField
 from helpdesk.tickets.models import (
@@ -29,88 +32,58 @@ from helpdesk.users.models import User
 from helpdesk.users.serializers import UserSummarySerializer
 
 Row = Mapping[str, Any]
+ModelT = TypeVar("ModelT", bound=Model)
 
 PRIORITY_NAME_OF = {priority.value: priority.name.lower() for priority in Priority}
-USER_COLUMNS = ("id", "username", "name", "role")
-# How many of its newest comments a ticket's detail has.
+# The number of its newest comments that a ticket's detail contains.
 COMMENTS_SHOWN = 200
 
 
-def user_columns(relation: str) -> list[str]:
-    return [f"{relation}__{column}" for column in USER_COLUMNS]
+class RowSerializer(serializers.ModelSerializer[ModelT]):
+    """Declares the shape of an answer, which is built from a row of `.values(*columns())`, several times faster than by DRF.
+
+    Fields are columns; nested serializers are joined rows, null without one. `Meta.computed` names the fields that are no
+    columns.
+    """
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        return [column for columns, _reader in readers_for(cls).values() for column in columns]
+
+    @classmethod
+    def from_row(cls, row: Row, **computed: Any) -> dict[str, Any]:
+        return {name: read(row) for name, (_columns, read) in readers_for(cls).items()} | computed
+
+    @classmethod
+    def from_instance(cls, instance: ModelT, **computed: Any) -> dict[str, Any]:
+        """Return what from_row() does, from an instance whose relations are loaded."""
+        return cls.from_row({column: value_at(instance, column) for column in cls.columns()}, **computed)
 
 
-TICKET_COLUMNS = [
-    "id",
-    "title",
-    "status",
-    "priority",
-    *user_columns("created_by"),
-    *user_columns("assigned_to"),
-    "comments_count",
-    "last_comment_at",
-    "created_at",
-    "updated_at",
-]
-COMMENT_COLUMNS = ["id", "ticket_id", *user_columns("author"), "content", "created_at"]
-EVENT_COLUMNS = ["id", "kind", *user_columns("actor"), "source", "old", "new", "comment_id", "created_at"]
+@cache
+def readers_for(serializer: type[RowSerializer[Any]]) -> dict[str, tuple[list[str], Callable[[Row], Any]]]:
+    """Return, for each field that is not computed, its columns and a function from a row to its value."""
+    computed = getattr(serializer.Meta, "computed", ())
+    return {name: reader_for(name, field) for name, field in serializer().fields.items() if name not in computed}
 
 
-def user_summary(row: Row, relation: str) -> dict[str, Any] | None:
-    """Return the user that a row joined as `relation`."""
-    if row[f"{relation}__id"] is None:
-        return None
-    return {column: row[f"{relation}__{column}"] for column in USER_COLUMNS}
+def reader_for(name: str, field: Field[Any, Any, Any, Any]) -> tuple[list[str], Callable[[Row], Any]]:
+    if isinstance(field, serializers.Serializer):
+        columns = {column: f"{name}__{column}" for column in field.fields}
+        return [
+            *columns.values()
+        ], lambda row: None if row[f"{name}__id"] is None else {key: row[column] for key, column in columns.items()}
+    if isinstance(field, PriorityField):
+        return [name], lambda row: field.to_representation(row[name])
+    return [name], itemgetter(name)
 
 
-def ticket_item(row: Row) -> dict[str, Any]:
-    """Return a ticket as lists show it, from a row of TICKET_COLUMNS."""
-    return {
-        "id": row["id"],
-        "title": row["title"],
-        "status": row["status"],
-        "priority": PRIORITY_NAME_OF[row["priority"]],
-        "created_by": user_summary(row, "created_by"),
-        "assigned_to": user_summary(row, "assigned_to"),
-        "comments_count": row["comments_count"],
-        "last_comment_at": row["last_comment_at"],
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-    }
-
-
-def ticket_detail(row: Row, comments: Iterable[Row], *, older_comments: str | None = None) -> dict[str, Any]:
-    """Return a ticket with its description, from a row of TICKET_COLUMNS and that, and its newest comments."""
-    return ticket_item(row) | {
-        "description": row["description"],
-        "comments": [comment_item(comment) for comment in comments],
-        "older_comments": older_comments,
-    }
-
-
-def comment_item(row: Row) -> dict[str, Any]:
-    """Return a comment, from a row of COMMENT_COLUMNS."""
-    return {
-        "id": row["id"],
-        "ticket": row["ticket_id"],
-        "author": user_summary(row, "author"),
-        "content": row["content"],
-        "created_at": row["created_at"],
-    }
-
-
-def event_item(row: Row) -> dict[str, Any]:
-    """Return an event of a timeline, from a row of EVENT_COLUMNS."""
-    return {
-        "id": row["id"],
-        "kind": row["kind"],
-        "actor": user_summary(row, "actor"),
-        "source": row["source"],
-        "old": row["old"],
-        "new": row["new"],
-        "comment": row["comment_id"],
-        "created_at": row["created_at"],
-    }
+def value_at(instance: Model, column: str) -> Any:
+    """Return the value of a column such as `author__name`; None when there is no such relation."""
+    value: Any = instance
+    for name in column.split("__"):
+        value = getattr(value, name, None)
+    return value.pk if isinstance(value, Model) else value
 
 
 class TitleField(OneLineField):
@@ -119,7 +92,7 @@ class TitleField(OneLineField):
 
 
 class PriorityField(serializers.ChoiceField):
-    """A priority's name outside, its rank inside."""
+    """The lower-case name of a priority, which is a number in the database."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=PRIORITY_NAMES, **kwargs)
@@ -152,7 +125,7 @@ class NewTicketSerializer(serializers.Serializer[Ticket]):
 
 
 class TicketChangesSerializer(serializers.Serializer[Ticket]):
-    """What agents may change; fields that are left out stay as they are."""
+    """The fields that agents can change; those left out are not changed."""
 
     title = TitleField(required=False)
     description = TextField(max_length=DESCRIPTION_LENGTH, required=False)
@@ -166,8 +139,8 @@ class NewCommentSerializer(serializers.Serializer[Comment]):
     content = TextField(max_length=COMMENT_LENGTH)
 
 
-class TicketSerializer(serializers.ModelSerializer[Ticket]):
-    priority = serializers.ChoiceField(choices=PRIORITY_NAMES)
+class TicketSerializer(RowSerializer[Ticket]):
+    priority = PriorityField()
     created_by = UserSummarySerializer()
     assigned_to = UserSummarySerializer(allow_null=True)
 
@@ -188,7 +161,7 @@ class TicketSerializer(serializers.ModelSerializer[Ticket]):
         read_only_fields = fields
 
 
-class CommentSerializer(serializers.ModelSerializer[Comment]):
+class CommentSerializer(RowSerializer[Comment]):
     author = UserSummarySerializer()
 
     class Meta:
@@ -200,24 +173,27 @@ class CommentSerializer(serializers.ModelSerializer[Comment]):
 class TicketDetailSerializer(TicketSerializer):
     comments = CommentSerializer(
         many=True,
-        help_text=f"The newest {COMMENTS_SHOWN}, oldest first; `comments_count` is how many there are in all.",
+        help_text=f"The newest {COMMENTS_SHOWN} comments, oldest first; `comments_count` is the number of all.",
     )
     older_comments = serializers.URLField(
         allow_null=True,
-        help_text="The list of all comments of the ticket; null when `comments` has them all.",
+        help_text="URL of the list of all comments; null when `comments` contains all of them.",
     )
 
     class Meta(TicketSerializer.Meta):
-        fields = [*TicketSerializer.Meta.fields, "description", "comments", "older_comments"]
+        computed = ["comments", "older_comments"]
+        fields = [*TicketSerializer.Meta.fields, "description", *computed]
         read_only_fields = fields
 
 
-@extend_schema_field({"description": "The value, whose form depends on the kind.", "nullable": True})
+@extend_schema_field(
+    {"description": "The value before or after the event; its type depends on `kind`.", "nullable": True}
+)
 class RecordedValueField(serializers.JSONField):
     pass
 
 
-class TicketEventSerializer(serializers.ModelSerializer[TicketEvent]):
+class TicketEventSerializer(RowSerializer[TicketEvent]):
     kind = serializers.ChoiceField(choices=EventKind.choices)
     actor = UserSummarySerializer()
     source = serializers.ChoiceField(choices=EventSource.choices)  # type: ignore[assignment] # hides Field.source

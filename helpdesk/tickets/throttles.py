@@ -1,4 +1,4 @@
-"""Limits on what customers create; agents have none."""
+"""Rate limits on what customers create; agents have none."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from helpdesk.users.authentication import current_user
 
 
 class CreationThrottle(AtomicThrottle):
-    """Counts the POSTs that a customer may make, whether their bodies turn out to be valid or not."""
+    """Limits the POSTs of a customer; those with an invalid body count, too."""
 
     policy: ClassVar[str]
     setting: ClassVar[str]

@@ -4,7 +4,7 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django_filters.rest_framework import ChoiceFilter
 
-from helpdesk.core.fields import BooleanFilter, Filters, TextFilter
+from helpdesk.core.lists import BooleanFilter, Filters, TextFilter
 from helpdesk.users.models import Role, User
 
 # unaccent removes accents, composed or not, and strokes. No index: users are some tens of thousands.

@@ -21,7 +21,7 @@ from helpdesk.tickets.models import (
     Ticket,
     TicketEvent,
 )
-from helpdesk.tickets.words import words_in
+from helpdesk.tickets.search_index import words_in
 from helpdesk.users.models import Role, User
 
 pytestmark = pytest.mark.django_db

@@ -1,8 +1,14 @@
 import factory
 
-from helpdesk.tickets import search
-from helpdesk.tickets.models import Comment, Ticket
+from helpdesk.tickets import search_index
+from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.models import Comment, EventSource, Ticket
 from helpdesk.users.tests.factories import UserFactory
+
+
+def by(user):
+    """Return the origin of what a user does through the API."""
+    return Origin(user, EventSource.API)
 
 
 class TicketFactory(factory.django.DjangoModelFactory[Ticket]):
@@ -21,7 +27,7 @@ class TicketFactory(factory.django.DjangoModelFactory[Ticket]):
 
     @factory.post_generation
     def searchable(self, create, extracted, **kwargs):
-        search.replace_words(self)
+        search_index.replace_words(self)
 
 
 class CommentFactory(factory.django.DjangoModelFactory[Comment]):

@@ -7,7 +7,7 @@ from asgiref.sync import async_to_sync
 from celery import current_app
 from channels.layers import get_channel_layer
 
-from helpdesk.core.versioned_cache import PLACE_BYTES
+from helpdesk.core.cached_lists import SLOT_BYTES
 from helpdesk.tickets.models import Comment, Ticket
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.tests.factories import PASSWORD
@@ -40,7 +40,7 @@ def test_a_cache_that_is_full_costs_no_limit_no_login_and_no_message(api, agent,
     assert log_in(api, agent) == [200, 200, 429]
     assert celery_takes_a_message(server)
     assert channel_layer_passes_a_message_on(server, settings)
-    assert len(server.client.keys("helpdesk:page:*")) <= 8 * MEGABYTE // PLACE_BYTES
+    assert len(server.client.keys("helpdesk:page:*")) <= 8 * MEGABYTE // SLOT_BYTES
     assert server.client.info("stats")["evicted_keys"] == 0
 
 

@@ -6,10 +6,9 @@ import pytest
 from django.db import connection
 
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import Comment, EventSource, Ticket
+from helpdesk.tickets.models import Comment, Ticket
 from helpdesk.tickets.serializers import COMMENTS_SHOWN
-from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
+from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory, by
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +41,7 @@ def counts(sql):
 
 def comment(author, ticket, *, times=1):
     for _ in range(times):
-        actions.add_comment(Origin(author, EventSource.API), ticket.pk, content="Hello")
+        actions.add_comment(by(author), ticket.pk, content="Hello")
 
 
 def has_comments(ticket, author, *, count):
@@ -126,7 +125,7 @@ def change(agent, ticket):
     """Return the event of a change."""
     ticket.refresh_from_db()
     title = {"title": f"{ticket.title}."}
-    actions.update_ticket(Origin(agent, EventSource.API), ticket.pk, changes=title)
+    actions.update_ticket(by(agent), ticket.pk, changes=title)
     return ticket.events.latest("id")
 
 

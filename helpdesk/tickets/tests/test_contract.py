@@ -6,9 +6,8 @@ import pytest
 from django.utils import timezone
 
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import EventSource, Priority, Status, Ticket
-from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
+from helpdesk.tickets.models import Priority, Status, Ticket
+from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory, by
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +52,7 @@ def test_a_list_item_has_exactly_the_core(api, agent, customer):
 
 def test_a_ticket_has_its_description_and_comments_oldest_first(api, agent, customer, ticket):
     comments = [
-        actions.add_comment(Origin(author, EventSource.API), ticket.pk, content=content)
+        actions.add_comment(by(author), ticket.pk, content=content)
         for author, content in [(customer, "It still does not print."), (agent, "Is it plugged in?")]
     ]
 

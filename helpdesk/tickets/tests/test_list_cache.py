@@ -1,20 +1,19 @@
-"""Lists come from Redis for five minutes, and whoever lists after a write sees it."""
+"""Lists are cached in Redis for five minutes, and never stale."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.db import connection, transaction
 from django_redis import get_redis_connection
 
+from helpdesk.testing import count_queries
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import EventSource, Ticket
+from helpdesk.tickets.models import Ticket
 from helpdesk.tickets.serializers import COMMENTS_SHOWN
-from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
-from helpdesk.tickets.views import TicketViewSet
+from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory, by
 from helpdesk.users.actions import add_user, update_user
 from helpdesk.users.models import Role
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
@@ -30,20 +29,13 @@ LISTS = [
 ]
 
 
-def query_count(client, path):
-    with CaptureQueriesContext(connection) as queries:
-        response = client.get(path)
-    assert response.status_code == 200
-    return len(queries)
-
-
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_that_nothing_has_changed_costs_the_callers_own_row_only(api, agent, path):
+def test_a_cached_list_costs_one_query_for_the_caller(api, agent, path):
     CommentFactory(ticket=TicketFactory(), author=agent)
     client = api(agent)
     first = client.get(path)
 
-    assert query_count(client, path) == 1
+    assert count_queries(client, path) == 1
     assert client.get(path).content == first.content
 
 
@@ -54,7 +46,7 @@ def test_a_list_costs_the_same_queries_whatever_its_length(api, agent, path, siz
         CommentFactory(ticket=TicketFactory(assigned=True), author=agent)
 
     words_lookup = 1 if "search" in path else 0
-    assert query_count(api(agent), path) == 3 + words_lookup  # the caller, the count, the rows
+    assert count_queries(api(agent), path) == 3 + words_lookup  # the caller, the count, the rows
 
 
 def test_all_pages_of_a_list_share_one_count(api, agent):
@@ -63,15 +55,15 @@ def test_all_pages_of_a_list_share_one_count(api, agent):
     client = api(agent)
     client.get("/api/tickets/?ordering=priority")
 
-    assert query_count(client, "/api/tickets/?page=2") == 2
+    assert count_queries(client, "/api/tickets/?page=2") == 2
 
 
 @pytest.mark.parametrize("count", [1, COMMENTS_SHOWN + 1])
 def test_a_ticket_with_its_comments_costs_three_queries(api, agent, ticket, count):
     for _ in range(count):
-        actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="Hello")
+        actions.add_comment(by(agent), ticket.pk, content="Hello")
 
-    assert query_count(api(agent), f"/api/tickets/{ticket.pk}/") == 3
+    assert count_queries(api(agent), f"/api/tickets/{ticket.pk}/") == 3
 
 
 WRITES = {
@@ -84,7 +76,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_everybody_sees_a_write_as_soon_as_it_has_returned(api, agent, superuser, customer, ticket, write):
+def test_every_list_shows_a_write_as_soon_as_it_has_returned(api, agent, superuser, customer, ticket, write):
     readers = [api(user) for user in (customer, agent, superuser)]
     for reader in readers:
         for path in LISTS:
@@ -115,7 +107,7 @@ def test_another_customers_writes_leave_ones_own_pages_cached(api, customer, str
 
     api(stranger).post("/api/tickets/", {"title": "Mine", "description": "D"})
 
-    assert query_count(client, "/api/tickets/") == 1
+    assert count_queries(client, "/api/tickets/") == 1
 
 
 def test_a_new_name_shows_at_once_in_every_list(api, agent, customer, ticket):
@@ -144,10 +136,9 @@ def test_a_demoted_agent_lists_only_their_own_and_loses_their_assignments(
 def test_pages_live_for_five_minutes(api, agent, ticket):
     api(agent).get("/api/tickets/")
 
-    lifetimes = [get_redis_connection().ttl(key) for key in get_redis_connection().keys("helpdesk:[pc]*:*")]
+    lifetimes = [get_redis_connection().ttl(key) for key in get_redis_connection().keys("*")]
 
-    assert len(lifetimes) == 2  # the page and the count
-    assert all(295 <= lifetime <= 300 for lifetime in lifetimes)
+    assert sum(295 <= lifetime <= 300 for lifetime in lifetimes) == 2  # the page and the count
 
 
 def test_lists_forbid_shared_caches(api, agent):
@@ -158,49 +149,48 @@ def test_lists_forbid_shared_caches(api, agent):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_slow_reader_cannot_store_an_old_page(api, customer, monkeypatch):
+def test_a_slow_reader_cannot_store_an_old_page(api, customer):
     ticket = TicketFactory(created_by=customer, title="Before")
     has_read, may_store = Event(), Event()
-    compute = TicketViewSet.page
 
-    def slow_page(*arguments):
-        page = compute(*arguments)
-        has_read.set()
-        assert may_store.wait(timeout=10)
-        return page
+    def wait_after_rows(execute, sql, *arguments):
+        result = execute(sql, *arguments)
+        if '"tickets_ticket"."title"' in sql:
+            has_read.set()
+            assert may_store.wait(timeout=10)
+        return result
 
     def list_titles():
+        return [item["title"] for item in api(customer).get("/api/tickets/").json()["results"]]
+
+    def list_titles_slowly():
         try:
-            return [item["title"] for item in api(customer).get("/api/tickets/").json()["results"]]
+            with connection.execute_wrapper(wait_after_rows):
+                return list_titles()
         finally:
             connection.close()
 
-    monkeypatch.setattr(TicketViewSet, "page", slow_page)
     with ThreadPoolExecutor() as pool:
-        slow_reader = pool.submit(list_titles)
+        slow_reader = pool.submit(list_titles_slowly)
         assert has_read.wait(timeout=10)
-        actions.update_ticket(Origin(customer, EventSource.API), ticket.pk, changes={"title": "After"})
+        actions.update_ticket(by(customer), ticket.pk, changes={"title": "After"})
         may_store.set()
         seen_by_slow_reader = slow_reader.result()
-    monkeypatch.setattr(TicketViewSet, "page", compute)
 
     assert seen_by_slow_reader == ["Before"]
     assert list_titles() == ["After"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_write_that_is_rolled_back_invalidates_nothing(api, agent, ticket, monkeypatch):
+def test_a_write_that_is_rolled_back_invalidates_nothing(api, agent, ticket):
     client = api(agent)
     client.get("/api/tickets/")
 
-    def fail(*args):
+    with suppress(RuntimeError), transaction.atomic():
+        actions.update_ticket(by(agent), ticket.pk, changes={"title": "Never"})
         raise RuntimeError
 
-    monkeypatch.setattr(actions.search, "replace_words", fail)
-    with pytest.raises(RuntimeError):
-        actions.update_ticket(Origin(agent, EventSource.API), ticket.pk, changes={"title": "Never"})
-
-    assert query_count(client, "/api/tickets/") == 1
+    assert count_queries(client, "/api/tickets/") == 1
     assert Ticket.objects.get().title == ticket.title
 
 
@@ -216,15 +206,15 @@ def test_a_write_that_is_rolled_back_invalidates_nothing(api, agent, ticket, mon
         "?status=open&assigned_to=&ordering=",
     ],
 )
-def test_one_list_is_cached_once_however_it_is_asked_for(api, agent, ticket, spelling):
+def test_one_list_is_cached_once_however_its_address_is_spelt(api, agent, ticket, spelling):
     client = api(agent)
     expected = client.get("/api/tickets/?status=open").json()
 
-    assert query_count(client, f"/api/tickets/{spelling}") == 1
+    assert count_queries(client, f"/api/tickets/{spelling}") == 1
     assert client.get(f"/api/tickets/{spelling}", headers={"Host": "localhost:8001"}).json() == expected
 
 
-def test_a_cached_page_leads_on_as_it_was_asked_for(api, agent):
+def test_links_of_a_cached_page_keep_the_parameters_of_the_request(api, agent):
     TicketFactory.create_batch(41)
     client = api(agent)
     client.get("/api/tickets/?page=2")
@@ -250,7 +240,7 @@ def test_a_page_over_64_kib_is_not_stored(api, agent, ticket):
     client = api(agent)
     assert len(client.get("/api/comments/").content) > 64 * 1024
 
-    assert query_count(client, "/api/comments/") == 2  # the caller and the rows; the count is stored
+    assert count_queries(client, "/api/comments/") == 2  # the caller and the rows; the count is stored
 
 
 INVISIBLE_CHANGES = {
@@ -272,7 +262,7 @@ def test_a_change_that_no_list_shows_leaves_all_lists_cached(api, agent, custome
     response = INVISIBLE_CHANGES[change](api, customer)
 
     assert response.status_code < 300
-    assert query_count(client, "/api/tickets/") == 1
+    assert count_queries(client, "/api/tickets/") == 1
 
 
 def test_a_new_customer_leaves_all_lists_cached(api, agent, ticket, django_capture_on_commit_callbacks):
@@ -283,7 +273,7 @@ def test_a_new_customer_leaves_all_lists_cached(api, agent, ticket, django_captu
         carol = UserFactory.build(username="carol")
         add_user(carol, by=carol)
 
-    assert query_count(client, "/api/tickets/") == 1
+    assert count_queries(client, "/api/tickets/") == 1
 
 
 @pytest.mark.parametrize(("field", "value"), [("username", "alicia"), ("role", Role.AGENT)])

@@ -1,17 +1,16 @@
-"""What the search keeps: bounded words for each ticket, none without a ticket, and all of it made again by a command."""
+"""The search index: bounded for each ticket, without unused words, and rebuilt by a command."""
 
 import pytest
-from celery.schedules import crontab
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from helpdesk.tickets import actions, search
-from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import EventSource, SearchDocument, SearchWord, Ticket
+from helpdesk.tickets import actions, search_index
+from helpdesk.tickets.models import SearchDocument, SearchWord, Ticket
+from helpdesk.tickets.search import search_tickets
 from helpdesk.tickets.tasks import delete_unused_search_words
-from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory
+from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory, by
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +29,7 @@ def comment_of_long_words(number):
 
 
 def found(text):
-    return list(search.matching(Ticket.objects.all(), text).values_list("title", flat=True))
+    return list(search_tickets(Ticket.objects.all(), text).values_list("title", flat=True))
 
 
 def words_of(ticket):
@@ -48,16 +47,16 @@ def test_a_ticket_of_too_many_words_can_be_changed_and_is_found_by_its_title(api
 
     assert response.status_code == 200
     assert found("scanner") == found(f"#{ticket.pk}") == ["Scanner"]
-    assert len(words_of(ticket)) == search.MAXIMUM_DOCUMENT_WORDS
+    assert len(words_of(ticket)) == search_index.MAXIMUM_DOCUMENT_WORDS
 
 
 def test_comments_fill_a_ticket_up_to_its_bound(agent):
     ticket = TicketFactory(title="Printer")
     before = len(words_of(ticket))
     for number in range(24):
-        actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content=comment_of_long_words(number))
+        actions.add_comment(by(agent), ticket.pk, content=comment_of_long_words(number))
 
-    assert before + 23 * 303 < search.MAXIMUM_DOCUMENT_WORDS == len(words_of(ticket))
+    assert before + 23 * 303 < search_index.MAXIMUM_DOCUMENT_WORDS == len(words_of(ticket))
     assert found("printer") == ["Printer"]
 
 
@@ -69,23 +68,23 @@ def test_a_comment_of_ten_thousand_words_is_written(api, agent):
 
     assert response.status_code == 201
     assert found(content[:2]) == found("printer") == ["Printer"]
-    assert len(words_of(ticket)) == search.MAXIMUM_DOCUMENT_WORDS
+    assert len(words_of(ticket)) == search_index.MAXIMUM_DOCUMENT_WORDS
 
 
-def test_a_comment_on_a_full_ticket_brings_no_words(agent, monkeypatch):
-    monkeypatch.setattr(search, "MAXIMUM_DOCUMENT_WORDS", 4)
+def test_a_comment_on_a_ticket_at_its_bound_adds_no_words(agent, monkeypatch):
+    monkeypatch.setattr(search_index, "MAXIMUM_DOCUMENT_WORDS", 4)
     ticket = TicketFactory(title="one two three", description="")
 
-    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="one zebra giraffe lion")
-    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="tiger")
+    actions.add_comment(by(agent), ticket.pk, content="one zebra giraffe lion")
+    actions.add_comment(by(agent), ticket.pk, content="tiger")
 
     assert words_of(ticket) == {"one", "two", "three", "zebra"}
     assert set(SearchWord.objects.values_list("word", flat=True)) == words_of(ticket)
 
 
 def test_a_change_of_the_title_reads_the_first_comments_only(api, agent, monkeypatch):
-    monkeypatch.setattr(search, "COMMENTS_PER_QUERY", 2)
-    monkeypatch.setattr(search, "MAXIMUM_COMMENT_PAGES", 2)
+    monkeypatch.setattr(search_index, "COMMENTS_PER_QUERY", 2)
+    monkeypatch.setattr(search_index, "MAXIMUM_COMMENT_PAGES", 2)
     ticket = TicketFactory(title="Printer")
     for number in range(9):
         CommentFactory(ticket=ticket, content=f"ok{number}")
@@ -99,26 +98,26 @@ def test_a_change_of_the_title_reads_the_first_comments_only(api, agent, monkeyp
     assert found("ok4") == []
 
 
-def test_words_that_are_there_already_take_no_room(agent, monkeypatch):
-    monkeypatch.setattr(search, "MAXIMUM_DOCUMENT_WORDS", 5)
+def test_words_of_a_ticket_count_once_towards_its_bound(agent, monkeypatch):
+    monkeypatch.setattr(search_index, "MAXIMUM_DOCUMENT_WORDS", 5)
     ticket = TicketFactory(title="one two three", description="four")
 
-    actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content="four three two one five six")
+    actions.add_comment(by(agent), ticket.pk, content="four three two one five six")
 
     assert len(words_of(ticket)) == 5
     assert {"one", "two", "three", "four"} < words_of(ticket)
 
 
-def test_new_words_are_learnt_in_one_order():
+def test_new_words_are_inserted_in_one_order():
     with CaptureQueriesContext(connection) as queries:
         TicketFactory(title="zebra giraffe", description="printer")
 
-    [learning] = [query["sql"] for query in queries if "tickets_searchword" in query["sql"]]
-    assert "ORDER BY word" in learning
+    [statement] = [query["sql"] for query in queries if "tickets_searchword" in query["sql"]]
+    assert "ORDER BY word" in statement
 
 
 def test_words_that_no_ticket_has_are_deleted(monkeypatch):
-    monkeypatch.setattr(search, "RANGE_SIZE", 2)
+    monkeypatch.setattr(search_index, "RANGE_SIZE", 2)
     gone = TicketFactory(title="Zebra crossing", description="printer")
     TicketFactory(title="Giraffe", description="printer 打印机 C++")
     gone.delete()
@@ -128,11 +127,11 @@ def test_words_that_no_ticket_has_are_deleted(monkeypatch):
     assert set(SearchWord.objects.values_list("word", flat=True)) == {"giraffe", "printer", "c"}
 
 
-def test_words_are_deleted_once_nobody_is_writing_any():
+def test_words_are_deleted_under_a_lock_against_writes():
     TicketFactory(title="Zebra").delete()
 
     with CaptureQueriesContext(connection) as queries:
-        search.delete_unused_words()
+        search_index.delete_unused_words()
 
     statements = [query["sql"] for query in queries]
     lock = next(number for number, sql in enumerate(statements) if "SHARE ROW EXCLUSIVE" in sql)
@@ -151,14 +150,14 @@ def writer():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_word_that_is_being_written_is_not_deleted_and_ends_the_deletion(writer, monkeypatch):
-    monkeypatch.setattr(search, "LOCK_TIMEOUT_MS", 10)
-    monkeypatch.setattr(search, "RANGE_SIZE", 1)
+    monkeypatch.setattr(search_index, "LOCK_TIMEOUT_MS", 10)
+    monkeypatch.setattr(search_index, "RANGE_SIZE", 1)
     TicketFactory(title="Zebra giraffe lion").delete()
     with writer.cursor() as cursor:
-        cursor.execute(search.LEARN_WORDS, {"learnt": ["zebra"], "customer": None})
+        cursor.execute(search_index.INSERT_WORDS, {"lexicon": ["zebra"], "customer": None})
 
     with CaptureQueriesContext(connection) as queries:
-        assert search.delete_unused_words() == 0
+        assert search_index.delete_unused_words() == 0
 
     assert len([query for query in queries if query["sql"].startswith("LOCK TABLE")]) == 1
     assert SearchWord.objects.filter(word="zebra").exists()
@@ -169,30 +168,28 @@ def test_the_deletion_waits_for_the_lock_until_an_autovacuum_is_cancelled():
         cursor.execute("SELECT setting::integer FROM pg_settings WHERE name = 'deadlock_timeout'")
         (deadlock_timeout_ms,) = cursor.fetchone()
 
-    assert deadlock_timeout_ms < search.LOCK_TIMEOUT_MS
+    assert deadlock_timeout_ms < search_index.LOCK_TIMEOUT_MS
 
 
 def test_words_whose_lookup_takes_too_long_are_left(monkeypatch):
     monkeypatch.setattr(
-        search, "UNUSED_WORDS", f"{search.UNUSED_WORDS} AND (word <> 'giraffe' OR pg_sleep(60) IS NULL)"
+        search_index, "UNUSED_WORDS", f"{search_index.UNUSED_WORDS} AND (word <> 'giraffe' OR pg_sleep(60) IS NULL)"
     )
-    monkeypatch.setattr(search, "LOOKUP_TIMEOUT_MS", 200)
-    monkeypatch.setattr(search, "RANGE_SIZE", 1)
+    monkeypatch.setattr(search_index, "LOOKUP_TIMEOUT_MS", 200)
+    monkeypatch.setattr(search_index, "RANGE_SIZE", 1)
     TicketFactory(title="Zebra giraffe lion", description="").delete()
 
-    assert search.delete_unused_words() == 2
+    assert search_index.delete_unused_words() == 2
 
     assert set(SearchWord.objects.values_list("word", flat=True)) == {"giraffe"}
 
 
-def test_words_are_deleted_at_night():
-    entry = settings.CELERY_BEAT_SCHEDULE["delete-unused-search-words"]
-
-    assert entry == {"task": delete_unused_search_words.name, "schedule": crontab(hour=3, minute=47)}
+def test_words_are_deleted_regularly():
+    assert delete_unused_search_words.name in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
 
 
 def test_the_search_is_rebuilt(monkeypatch, capsys):
-    monkeypatch.setattr(search, "RANGE_SIZE", 2)
+    monkeypatch.setattr(search_index, "RANGE_SIZE", 2)
     tickets = TicketFactory.create_batch(5)
     CommentFactory(ticket=tickets[3], content="extinguisher")
     SearchDocument.objects.exclude(ticket=tickets[0]).delete()

@@ -1,8 +1,9 @@
-"""What a text is found by, and what a search looks up."""
+"""The words of texts and of queries."""
 
 import pytest
 
-from helpdesk.tickets.words import has_parts, searched_in, ways_to_find, words_in
+from helpdesk.tickets.search import parse_query, part_combinations
+from helpdesk.tickets.search_index import has_parts, words_in
 
 
 @pytest.mark.parametrize(
@@ -45,23 +46,23 @@ def test_every_part_of_a_long_word_is_in_a_piece():
 
 
 def test_a_search_is_for_words_with_their_signs_and_for_pairs():
-    searched = searched_in("c++ .net report.pdf 打印机 机 🦊")
+    terms = parse_query("c++ .net report.pdf 打印机 机 🦊")
 
-    assert searched.words == ["report", "pdf"]
-    assert searched.beginnings == ["c++", ".net", "机"]
-    assert searched.whole == ["打印", "印机", "🦊"]
+    assert terms.words == ["report", "pdf"]
+    assert terms.prefixes == ["c++", ".net", "机"]
+    assert terms.whole_words == ["打印", "印机", "🦊"]
 
 
 @pytest.mark.parametrize(
-    ("word", "ways"),
+    ("word", "combinations"),
     [
         ("printer", [["printer"]]),
         ("a" * 16 + "bc", [["a" * 16 + "bc"], ["a" * 16, "a" * 14 + "bc"]]),
         ("a" * 16 + "b" * 16 + "c" * 8, [["a" * 16, "b" * 16, "b" * 8 + "c" * 8]]),
     ],
 )
-def test_a_long_word_is_found_whole_or_by_all_its_parts(word, ways):
-    assert ways_to_find(word) == ways
+def test_a_long_word_is_found_whole_or_by_all_its_parts(word, combinations):
+    assert part_combinations(word) == combinations
 
 
 def test_pairs_pictographs_and_signs_have_no_parts():

@@ -9,7 +9,9 @@ from helpdesk.tickets.announcer import Announcer
 
 
 class Command(BaseCommand):
-    help = "Announces events to those who listen, until SIGTERM. Of several only one works; the others wait."
+    help = (
+        "Announce committed events until SIGTERM. Of several such processes one works; the others wait to take over."
+    )
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

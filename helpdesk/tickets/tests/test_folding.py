@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from helpdesk.core.folding import fold
+from helpdesk.tickets.search import fold
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from helpdesk.core.pagination import window
+from helpdesk.core.lists import window
 from helpdesk.users.models import User
 from helpdesk.users.tests.factories import UserFactory
 

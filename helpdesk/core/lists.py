@@ -1,16 +1,22 @@
-"""Numbered pages whose deep ends cost no more than the first."""
+"""Query parameters of lists: strict filters, and numbered pages of which the last cost no more than the first."""
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
+from django_filters import CharFilter, NumberFilter, TypedChoiceFilter
+from django_filters.rest_framework import FilterSet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
+from helpdesk.core.fields import DIGITS, ID_SCHEMA, MAXIMUM_ID, NO_NUL
 from helpdesk.core.json import dumps
 
 if TYPE_CHECKING:
@@ -32,48 +38,42 @@ class NumberedPages(PageNumberPagination):
         queryset: QuerySetT,
         request: Request,
         view: "APIView | None" = None,
+        *,
+        count: int | None = None,
     ) -> QuerySetT:
-        """Return the rows of the asked page, in the queryset's own order."""
+        """Return the rows of the requested page, in the queryset's order; `count` of the queryset is read unless given.
+
+        Raises NotFound for a page that does not exist.
+        """
         self.request: Request = request
-        self.count = self.count_of(queryset)
-        self.number = self.asked_number()
+        self.count = queryset.count() if count is None else count
+        self.number = self.number_in(request)
+        if self.number > self.last_number:
+            raise NotFound(_("Invalid page."))
         rows = window(queryset, offset=(self.number - 1) * self.page_size, size=self.page_size, count=self.count)
         page = queryset.model._default_manager.filter(pk__in=rows.values("pk"))  # noqa: SLF001 -- a public name in all but form
         return cast("QuerySetT", page.order_by(*queryset.query.order_by))
-
-    def count_of(self, queryset: QuerySet[ModelT]) -> int:
-        return queryset.count()
 
     @property
     def last_number(self) -> int:
         return max(1, -(-self.count // self.page_size))
 
-    def asked_number(self) -> int:
-        number = self.number_in(self.request)
-        if number > self.last_number:
-            raise NotFound(_("Invalid page."))
-        return number
-
     def number_in(self, request: Request) -> int:
-        """Return the number of the page that a request asks for; raises NotFound for what is no number from 1."""
+        """Return the number of the requested page; raises NotFound unless it is a number from 1."""
         text = request.query_params.get(self.page_query_param, "1")
         if not PAGE_NUMBER.fullmatch(text) or int(text) == 0:
             raise NotFound(_("Invalid page."))
         return int(text)
 
     def count_with(self, shown: int) -> int:
-        """Return the count, corrected by how many rows the page shows: they are read later, when others may have written.
+        """Return the count, corrected by the number of rows on the page, which are read later than the count.
 
-        A page that is not full is the last one. Raises NotFound for a page past the first whose rows are all gone.
+        A page that is not full is the last. Raises NotFound when all rows of a page but the first were deleted meanwhile.
         """
         before = (self.number - 1) * self.page_size
         if before and not shown:
             raise NotFound(_("Invalid page."))
         return before + shown if shown < self.page_size else max(self.count, before + shown)
-
-    def envelope(self, results: list[Any]) -> dict[str, Any]:
-        self.count = self.count_with(len(results))
-        return self.links() | {"results": results}
 
     def links(self) -> dict[str, Any]:
         return {
@@ -83,12 +83,13 @@ class NumberedPages(PageNumberPagination):
         }
 
     def document(self, request: Request, *, count: int, results: bytes) -> bytes:
-        """Return the asked page as JSON, with links as the request spells its address, around JSON results."""
+        """Return the requested page as JSON from results that are JSON already; links keep the parameters of the request."""
         self.request, self.count, self.number = request, count, self.number_in(request)
         return dumps(self.links())[:-1] + b',"results":' + results + b"}"
 
     def get_paginated_response(self, data: list[Any]) -> Response:
-        return Response(self.envelope(data))
+        self.count = self.count_with(len(data))
+        return Response(self.links() | {"results": data})
 
     def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
         return [
@@ -96,7 +97,7 @@ class NumberedPages(PageNumberPagination):
                 "name": self.page_query_param,
                 "in": "query",
                 "required": False,
-                "description": f"A page of {self.page_size}, the first unless said otherwise; 404 past the last.",
+                "description": f"The number of a page of {self.page_size}, by default 1; 404 after the last.",
                 "schema": {"type": "integer", "minimum": 1},
             }
         ]
@@ -111,7 +112,7 @@ class NumberedPages(PageNumberPagination):
                     "type": "integer",
                     "minimum": 0,
                     "example": 1,
-                    "description": "How many there are on all pages.",
+                    "description": "The number of items on all pages.",
                 },
                 "next": link | {"description": "The next page; null on the last."},
                 "previous": link | {"description": "The page before; null on the first."},
@@ -129,7 +130,55 @@ class NumberedPages(PageNumberPagination):
 
 
 def window(queryset: QuerySet[ModelT], *, offset: int, size: int, count: int) -> QuerySet[ModelT]:
-    """Return `size` rows from `offset` on, reached from the nearer end of an ordered queryset of `count` rows."""
+    """Return `size` rows from `offset` on of an ordered queryset of `count` rows, read from the nearer end."""
     if offset <= count // 2:
         return queryset[offset : offset + size]
     return queryset.reverse()[max(0, count - offset - size) : count - offset]
+
+
+class IdFormField(forms.IntegerField):
+    """ASCII decimal digits."""
+
+    def to_python(self, value: Any) -> int | None:
+        if value not in self.empty_values and not DIGITS.fullmatch(value):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class IdFilter(NumberFilter):  # type: ignore[misc] # an untyped base
+    """`?ticket=12`: rows that refer to the row with this id."""
+
+    field_class = IdFormField
+
+    def __init__(self, *, help_text: str, minimum: int = 1, **kwargs: Any) -> None:
+        super().__init__(min_value=minimum, max_value=MAXIMUM_ID, help_text=help_text, **kwargs)
+        extend_schema_field(ID_SCHEMA | {"minimum": minimum, "description": help_text})(self)
+
+
+class TextFilter(CharFilter):  # type: ignore[misc] # an untyped base
+    """`?search=ink`: text of bounded length."""
+
+    def __init__(self, *, max_length: int, help_text: str, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, help_text=help_text, **kwargs)
+        schema = {"type": "string", "maxLength": max_length, "pattern": NO_NUL, "description": help_text}
+        extend_schema_field(schema)(self)
+
+
+@extend_schema_field({"type": "boolean"})
+class BooleanFilter(TypedChoiceFilter):  # type: ignore[misc] # an untyped base
+    """`?is_active=true` or `false`; django-filter's filter ignores other values."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **kwargs)
+
+
+class Filters(FilterSet):  # type: ignore[misc] # an untyped base
+    """A FilterSet that builds its form class once instead of for every request."""
+
+    form_classes: ClassVar[dict[type["Filters"], type[forms.Form]]] = {}
+
+    def get_form_class(self) -> type[forms.Form]:
+        filters = type(self)
+        if filters not in self.form_classes:
+            self.form_classes[filters] = super().get_form_class()
+        return self.form_classes[filters]
