@@ -75,6 +75,13 @@ def agent(db):
 
 
 @pytest.fixture
+def agent_client(client, agent):
+    """A browser in which an agent has logged in to the admin."""
+    client.force_login(agent)
+    return client
+
+
+@pytest.fixture
 def superuser(db):
     return UserFactory(username="root", superuser=True)
 

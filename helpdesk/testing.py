@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from django.core.mail import EmailMessage
 from django.db import connection
@@ -55,3 +55,17 @@ def get_response_parts(response: HttpResponse) -> tuple[int, bytes, dict[str, st
     """Return status, body and headers of a response, without the id that differs for each request."""
     headers = {name: value for name, value in response.items() if name != "X-Request-ID"}
     return response.status_code, response.content, headers
+
+
+def get_messages(response: Any) -> list[str]:
+    """Return the messages that an admin page shows."""
+    return [str(message) for message in response.context["messages"]]
+
+
+def raising(error: Exception | type[Exception]) -> Callable[..., NoReturn]:
+    """Return a function that raises an error."""
+
+    def fail(*args: Any, **kwargs: Any) -> NoReturn:
+        raise error
+
+    return fail

@@ -21,13 +21,6 @@ pytestmark = pytest.mark.django_db
 OUTBOX = reverse("admin:emails_email_changelist")
 
 
-@pytest.fixture
-def desk(client, agent):
-    """The browser of an agent who has logged in."""
-    client.force_login(agent)
-    return client
-
-
 def page_of(email):
     return reverse("admin:emails_email_change", args=[email.pk])
 
@@ -36,43 +29,43 @@ def resend_url(email):
     return reverse("admin:emails_email_resend", args=[email.pk])
 
 
-def listed(desk, **query):
-    return [email.pk for email in desk.get(OUTBOX, query).context["cl"].result_list]
+def listed(agent_client, **query):
+    return [email.pk for email in agent_client.get(OUTBOX, query).context["cl"].result_list]
 
 
-def resend(desk, *emails):
+def resend(agent_client, *emails):
     body = {"action": "resend_selected", "_selected_action": [email.pk for email in emails]}
-    return desk.post(OUTBOX, body, follow=True)
+    return agent_client.post(OUTBOX, body, follow=True)
 
 
-def test_the_outbox_shows_each_email_newest_first_with_its_error(desk):
+def test_the_outbox_shows_each_email_newest_first_with_its_error(agent_client):
     first, second = EmailFactory(), EmailFactory(state=EmailState.BOUNCED, error="550 No such user")
 
-    html = desk.get(OUTBOX).content.decode()
+    html = agent_client.get(OUTBOX).content.decode()
 
-    assert listed(desk) == [second.pk, first.pk]
+    assert listed(agent_client) == [second.pk, first.pk]
     for text in (first.address, first.subject, "Pending", "Bounced", "550 No such user"):
         assert text in html
 
 
-def test_it_is_filtered_by_state_and_kind_and_searched(desk):
+def test_it_is_filtered_by_state_and_kind_and_searched(agent_client):
     sent, dead = EmailFactory(state=EmailState.SENT, sent_at=Now()), EmailFactory(state=EmailState.DEAD)
 
-    assert listed(desk, state__exact="dead") == [dead.pk]
-    assert listed(desk, kind__exact="comment_added") == []
-    assert listed(desk, q=sent.address) == [sent.pk]
-    assert listed(desk, q=f"#{sent.event.ticket_id}") == [sent.pk]
-    assert listed(desk, q="#" + "9" * 30) == []
+    assert listed(agent_client, state__exact="dead") == [dead.pk]
+    assert listed(agent_client, kind__exact="comment_added") == []
+    assert listed(agent_client, q=sent.address) == [sent.pk]
+    assert listed(agent_client, q=f"#{sent.event.ticket_id}") == [sent.pk]
+    assert listed(agent_client, q="#" + "9" * 30) == []
 
 
 @pytest.mark.parametrize(
     "term", ["anna@example.com", "anna@", "ANNA@Example", "a_na", "nna", "%", "Printer"], ids=lambda term: term
 )
-def test_it_is_searched_by_the_beginning_of_the_address(desk, term):
+def test_it_is_searched_by_the_beginning_of_the_address(agent_client, term):
     email = EmailFactory(address="Anna@example.com", subject="Printer")
     EmailFactory(address="bob.anna@example.com", subject="Printer")
 
-    found = listed(desk, q=term)
+    found = listed(agent_client, q=term)
 
     assert found == ([email.pk] if email.address.lower().startswith(term.lower()) else [])
 
@@ -84,7 +77,7 @@ MANY = """
 """
 
 
-def test_a_search_among_many_reads_an_index(desk):
+def test_a_search_among_many_reads_an_index(agent_client):
     with connection.cursor() as cursor:
         cursor.execute(MANY)
         cursor.execute("ANALYZE emails_email")
@@ -93,47 +86,47 @@ def test_a_search_among_many_reads_an_index(desk):
 
     assert "emails_email_address" in plan
     assert "Seq Scan" not in plan
-    assert len(listed(desk, q="User123@example")) == 1
+    assert len(listed(agent_client, q="User123@example")) == 1
 
 
-def test_a_page_shows_the_attempts_and_the_rendered_email_in_a_sandbox(desk):
+def test_a_page_shows_the_attempts_and_the_rendered_email_in_a_sandbox(agent_client):
     email = EmailFactory()
     retry_later(claim(email.pk), error="451 Try later")
 
-    html = desk.get(page_of(email)).content.decode()
+    html = agent_client.get(page_of(email)).content.decode()
 
     assert "451 Try later" in html
     assert "<iframe sandbox srcdoc=" in html
     assert "changed the status of your ticket" in html
 
 
-def test_the_preview_has_no_link_that_acts_for_the_recipient(desk):
-    assert "unsubscribe" not in desk.get(page_of(EmailFactory())).content.decode()
+def test_the_preview_has_no_link_that_acts_for_the_recipient(agent_client):
+    assert "unsubscribe" not in agent_client.get(page_of(EmailFactory())).content.decode()
 
 
-def test_an_email_that_cannot_be_rendered_is_shown_with_its_reason(desk, monkeypatch):
+def test_an_email_that_cannot_be_rendered_is_shown_with_its_reason(agent_client, monkeypatch):
     def fail(name, context):
         raise ValueError("no such thing")
 
     email = EmailFactory()
     monkeypatch.setattr(messages, "render_to_string", fail)
 
-    assert "ValueError: no such thing" in desk.get(page_of(email)).content.decode()
+    assert "ValueError: no such thing" in agent_client.get(page_of(email)).content.decode()
 
 
-def test_an_email_about_a_deleted_ticket_is_shown(desk):
+def test_an_email_about_a_deleted_ticket_is_shown(agent_client):
     email = EmailFactory()
     Ticket.objects.all().delete()
 
-    assert "The ticket was deleted." in desk.get(page_of(email)).content.decode()
+    assert "The ticket was deleted." in agent_client.get(page_of(email)).content.decode()
 
 
 @pytest.mark.parametrize("state", ["bounced", "dead", "cancelled", "sent"])
-def test_an_email_that_has_ended_is_sent_again_as_another_message(desk, smtp, state):
+def test_an_email_that_has_ended_is_sent_again_as_another_message(agent_client, smtp, state):
     email = EmailFactory(state=state, attempts=24, error="E", sent_at=Now() if state == "sent" else None)
     other = EmailFactory(state=EmailState.DEAD)
 
-    response = resend(desk, email)
+    response = resend(agent_client, email)
     send_email(email.pk)
 
     assert "1 e-mail will be sent." in response.content.decode()
@@ -143,21 +136,21 @@ def test_an_email_that_has_ended_is_sent_again_as_another_message(desk, smtp, st
     assert Email.objects.get(pk=other.pk).state == EmailState.DEAD
 
 
-def test_a_waiting_email_becomes_due_and_stays_the_same_message(desk):
+def test_a_waiting_email_becomes_due_and_stays_the_same_message(agent_client):
     email = EmailFactory()
     retry_later(claim(email.pk), error="451 Try later")
     assert claim(email.pk) is None
 
-    resend(desk, email)
+    resend(agent_client, email)
 
     assert claim(email.pk).uuid == email.uuid
 
 
-def test_a_leased_email_is_not_sent_twice(desk):
+def test_a_leased_email_is_not_sent_twice(agent_client):
     email = EmailFactory()
     claim(email.pk)
 
-    resend(desk, email)
+    resend(agent_client, email)
 
     assert claim(email.pk) is None
 
@@ -197,8 +190,8 @@ def test_the_button_needs_the_token_of_its_page(django_client_with_csrf, agent, 
     assert not is_pending(ended)
 
 
-def test_following_a_link_sends_nothing_again(desk, ended):
-    assert desk.get(resend_url(ended)).status_code == 405
+def test_following_a_link_sends_nothing_again(agent_client, ended):
+    assert agent_client.get(resend_url(ended)).status_code == 405
     assert not is_pending(ended)
 
 
@@ -213,18 +206,18 @@ def test_only_agents_send_again(client, customer, ended, method):
 
 
 @pytest.mark.parametrize("number", [0, 2**63, 10**30])
-def test_an_email_that_does_not_exist_is_not_sent_again(desk, ended, number):
-    assert desk.post(reverse("admin:emails_email_resend", args=[number])).status_code == 404
+def test_an_email_that_does_not_exist_is_not_sent_again(agent_client, ended, number):
+    assert agent_client.post(reverse("admin:emails_email_resend", args=[number])).status_code == 404
     assert not is_pending(ended)
 
 
-def test_nobody_adds_changes_or_deletes_an_email(desk):
+def test_nobody_adds_changes_or_deletes_an_email(agent_client):
     email = EmailFactory()
 
     statuses = [
-        desk.get(reverse("admin:emails_email_add")).status_code,
-        desk.post(page_of(email), {"state": "sent"}).status_code,
-        desk.post(reverse("admin:emails_email_delete", args=[email.pk]), {"post": "yes"}).status_code,
+        agent_client.get(reverse("admin:emails_email_add")).status_code,
+        agent_client.post(page_of(email), {"state": "sent"}).status_code,
+        agent_client.post(reverse("admin:emails_email_delete", args=[email.pk]), {"post": "yes"}).status_code,
     ]
 
     assert statuses == [403, 403, 403]

@@ -1,4 +1,4 @@
-"""What agents fill in on the page of a ticket."""
+"""Forms of the admin page of a ticket."""
 
 from typing import Any
 
