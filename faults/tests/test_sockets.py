@@ -41,8 +41,8 @@ def record_comments(count):
         comments = Comment.objects.bulk_create(
             Comment(ticket=ticket, author=agent, content="Hello", created_at=now) for _ in range(count)
         )
-        added = (actions.event(origin, ticket, EventKind.COMMENT_ADDED, comment=c, at=now) for c in comments)
-        actions.record(ticket, *added)
+        added = (actions.build_event(origin, ticket, EventKind.COMMENT_ADDED, comment=c, at=now) for c in comments)
+        actions.record_events(ticket, *added)
 """
 RECORD_MANY = f"{PREPARE}\nrecord_comments({EVENTS})"
 RECORD_FEW_OFTEN = f"""{PREPARE}

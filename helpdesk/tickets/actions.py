@@ -60,7 +60,7 @@ def create_ticket(
     )
     search_index.add_words(ticket, title, description)
     first_values = {"title": title, "status": ticket.status, "priority": Priority(priority).name.lower()}
-    record(ticket, event(origin, ticket, EventKind.TICKET_CREATED, new=first_values, at=now))
+    record_events(ticket, build_event(origin, ticket, EventKind.TICKET_CREATED, new=first_values, at=now))
     return ticket
 
 
@@ -79,13 +79,13 @@ def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any])
         return ticket
     check_assignee(changed.get("assigned_to"))
     now = timezone.now()
-    events = list(change_events(origin, ticket, changed, at=now))
+    events = list(build_change_events(origin, ticket, changed, at=now))
     for field, value in changed.items():
         setattr(ticket, field, value)
-    touch(ticket, at=now, fields=changed)
+    save_changes(ticket, at=now, fields=changed)
     if {"title", "description"} & changed.keys():
         search_index.replace_words(ticket)
-    record(ticket, *events)
+    record_events(ticket, *events)
     return ticket
 
 
@@ -97,9 +97,9 @@ def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
     comment = Comment.objects.create(ticket=ticket, author=origin.actor, content=content, created_at=now)
     ticket.comments_count += 1
     ticket.last_comment_at = now
-    touch(ticket, at=now, fields=("comments_count", "last_comment_at"))
+    save_changes(ticket, at=now, fields=("comments_count", "last_comment_at"))
     search_index.add_words(ticket, content)
-    record(ticket, event(origin, ticket, EventKind.COMMENT_ADDED, comment=comment, at=now))
+    record_events(ticket, build_event(origin, ticket, EventKind.COMMENT_ADDED, comment=comment, at=now))
     return comment
 
 
@@ -107,7 +107,7 @@ def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
 def delete_ticket(origin: Origin, ticket_id: int) -> None:
     """Delete a ticket and its comments, but not its events; records ticket_deleted. Raises Ticket.DoesNotExist."""
     ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
-    record(ticket, event(origin, ticket, EventKind.TICKET_DELETED, old=ticket.title, at=timezone.now()))
+    record_events(ticket, build_event(origin, ticket, EventKind.TICKET_DELETED, old=ticket.title, at=timezone.now()))
     ticket.delete()
 
 
@@ -125,7 +125,7 @@ def check_assignee(user: User | None) -> None:
         )
 
 
-def change_events(
+def build_change_events(
     origin: Origin,
     ticket: Ticket,
     changed: Mapping[str, Any],
@@ -133,7 +133,7 @@ def change_events(
     at: datetime,
 ) -> Iterator[TicketEvent]:
     for field, value in changed.items():
-        yield event(
+        yield build_event(
             origin,
             ticket,
             CHANGEABLE_FIELDS[field],
@@ -152,7 +152,7 @@ def ledger_value(field: str, value: Any) -> Any:
     return value
 
 
-def event(
+def build_event(
     origin: Origin,
     ticket: Ticket,
     kind: EventKind,
@@ -174,7 +174,7 @@ def event(
     )
 
 
-def record(ticket: Ticket, *events: TicketEvent) -> None:
+def record_events(ticket: Ticket, *events: TicketEvent) -> None:
     """Insert the events into the ledger; after the commit they are announced, and the lists with the ticket invalidated."""
     TicketEvent.objects.bulk_create(events)
     notify_announcer()
@@ -188,8 +188,8 @@ def notify_announcer(scope: str = "") -> None:
         cursor.execute("SELECT pg_notify(%s, %s)", [NOTIFY_CHANNEL, scope])
 
 
-def touch(ticket: Ticket, *, at: datetime, fields: Iterable[str]) -> None:
-    """Save the fields of a locked ticket, its time of change and its next version."""
+def save_changes(ticket: Ticket, *, at: datetime, fields: Iterable[str]) -> None:
+    """Save fields of a locked ticket, with its time of change and its next version."""
     ticket.updated_at = at
     ticket.version += 1
     ticket.save(update_fields=[*fields, "updated_at", "version"])

@@ -9,9 +9,9 @@ from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, s
 
 ORDERINGS = {
     "created_at": "Oldest first.",
-    "-created_at": "Newest first, as without ordering.",
-    "updated_at": "Longest unchanged first.",
-    "-updated_at": "Latest changed first.",
+    "-created_at": "Newest first (the default).",
+    "updated_at": "Least recently updated first.",
+    "-updated_at": "Most recently updated first.",
     "priority": "Least urgent first.",
     "-priority": "Most urgent first.",
 }

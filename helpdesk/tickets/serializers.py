@@ -69,10 +69,12 @@ def readers_for(serializer: type[RowSerializer[Any]]) -> dict[str, tuple[list[st
 
 def reader_for(name: str, field: Field[Any, Any, Any, Any]) -> tuple[list[str], Callable[[Row], Any]]:
     if isinstance(field, serializers.Serializer):
-        columns = {column: f"{name}__{column}" for column in field.fields}
-        return [
-            *columns.values()
-        ], lambda row: None if row[f"{name}__id"] is None else {key: row[column] for key, column in columns.items()}
+        columns = {key: f"{name}__{key}" for key in field.get_fields()}
+
+        def read_joined(row: Row) -> dict[str, Any] | None:
+            return None if row[columns["id"]] is None else {key: row[column] for key, column in columns.items()}
+
+        return [*columns.values()], read_joined
     if isinstance(field, PriorityField):
         return [name], lambda row: field.to_representation(row[name])
     return [name], itemgetter(name)
