@@ -350,9 +350,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Helpdesk <helpdesk@l
 WEBSOCKET_ORIGINS = env.list("WEBSOCKET_ORIGINS", default=[])
 WEBSOCKET_WITHOUT_ORIGIN = env.bool("WEBSOCKET_WITHOUT_ORIGIN", default=True)
 WEBSOCKET_HEARTBEAT = timedelta(seconds=25)
-WEBSOCKET_AUTH_PATIENCE = timedelta(seconds=5)
-WEBSOCKET_PLAIN_AUTH_PATIENCE = timedelta(seconds=1)
-WEBSOCKET_SLOW_PATIENCE = timedelta(seconds=10)
+WEBSOCKET_AUTH_TIMEOUT = timedelta(seconds=5)
+WEBSOCKET_PLAIN_AUTH_TIMEOUT = timedelta(seconds=1)
+WEBSOCKET_SLOW_CLIENT_TIMEOUT = timedelta(seconds=10)
 WEBSOCKET_COUNT_INTERVAL = timedelta(seconds=5)
 NOTIFICATION_RETENTION = timedelta(days=90)
 

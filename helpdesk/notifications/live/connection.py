@@ -157,7 +157,7 @@ class Socket:
             await self.say(told.text)
 
     async def until_drained(self) -> None:
-        deadline = time.monotonic() + settings.WEBSOCKET_SLOW_PATIENCE.total_seconds()
+        deadline = time.monotonic() + settings.WEBSOCKET_SLOW_CLIENT_TIMEOUT.total_seconds()
         while self.is_slow:
             if time.monotonic() > deadline:
                 raise Closing(CloseCode.TOO_SLOW)

@@ -176,7 +176,7 @@ class NotificationConsumer(AsyncConsumer):
 
     async def give_up_waiting(self) -> None:
         """Close a socket without a token; one that speaks the protocol has time to send it in its first frame."""
-        patience = settings.WEBSOCKET_AUTH_PATIENCE if self.speaks_v2 else settings.WEBSOCKET_PLAIN_AUTH_PATIENCE
+        patience = settings.WEBSOCKET_AUTH_TIMEOUT if self.speaks_v2 else settings.WEBSOCKET_PLAIN_AUTH_TIMEOUT
         await asyncio.sleep(patience.total_seconds())
         raise Closing(CloseCode.TIMED_OUT if self.speaks_v2 else CloseCode.UNAUTHENTICATED)
 

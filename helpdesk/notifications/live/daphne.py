@@ -65,7 +65,7 @@ def is_closing(send: Send) -> bool:
 def abort_later(send: Send) -> None:
     """Cut a connection that the client has closed, unless it ends by itself: it would last until all is written."""
     if (protocol := protocol_of(send)) is not None:
-        patience = settings.WEBSOCKET_SLOW_PATIENCE.total_seconds()
+        patience = settings.WEBSOCKET_SLOW_CLIENT_TIMEOUT.total_seconds()
         asyncio.get_running_loop().call_later(patience, protocol.transport.abortConnection)
 
 

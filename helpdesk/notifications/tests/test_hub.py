@@ -223,7 +223,7 @@ def test_frames_that_are_not_handled_yet_are_queued_up_to_a_limit():
 
 @pytest.mark.parametrize(("state", "code"), [(Protocol.STATE_OPEN, [1012]), (Protocol.STATE_CLOSED, [])])
 def test_a_connection_that_its_client_has_closed_is_aborted_when_it_does_not_read(state, code, settings):
-    settings.WEBSOCKET_SLOW_PATIENCE = timedelta(0)
+    settings.WEBSOCKET_SLOW_CLIENT_TIMEOUT = timedelta(0)
     protocol = Protocol(unsent=1)
     protocol.state = state
 
