@@ -4,7 +4,7 @@ from typing import Any
 
 from django.urls import path, re_path
 
-from helpdesk.notifications.live.consumer import NotificationConsumer
+from helpdesk.notifications.live.consumer import notification_consumer
 
 
 async def not_found(scope: Any, receive: Any, send: Any) -> None:
@@ -13,6 +13,6 @@ async def not_found(scope: Any, receive: Any, send: Any) -> None:
 
 
 websocket_urlpatterns = [
-    path("ws/notifications/", NotificationConsumer.as_asgi()),  # type: ignore[no-untyped-call]
-    re_path("", not_found),  # type: ignore[arg-type] # Channels' routes lead to ASGI applications
+    path("ws/notifications/", notification_consumer),  # type: ignore[arg-type] # Channels routes to ASGI applications
+    re_path("", not_found),  # type: ignore[arg-type] # as above
 ]

@@ -1,0 +1,3 @@
+"""A helpdesk backend."""
+
+__version__ = "1.0.0"

@@ -11,6 +11,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from config.environment import env, fail, required
+from helpdesk import __version__
 
 # Django's classes take type arguments at run time, too.
 django_stubs_ext.monkeypatch(extra_classes=[forms.Form])
@@ -250,7 +251,7 @@ if OTEL_EXPORTER_OTLP_ENDPOINT:
 SPECTACULAR_SETTINGS = {
     "TITLE": "Helpdesk API",
     "DESCRIPTION": "Customers open tickets and add comments; agents see, assign and resolve all tickets.",
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -272,7 +273,7 @@ SPECTACULAR_SETTINGS = {
         "Language": "helpdesk.users.models.Language",
         "TicketEventKind": "helpdesk.tickets.models.EventKind",
         "TicketEventSource": "helpdesk.tickets.models.EventSource",
-        "NotificationType": "helpdesk.notifications.serializers.FRAME_TYPES",
+        "NotificationType": "helpdesk.notifications.serializers.NOTIFICATION_TYPES",
     },
 }
 

@@ -5,8 +5,8 @@ from helpdesk.notifications.models import Notification, NotificationQuerySet
 
 
 class NotificationFilter(Filters):
-    unread = BooleanFilter(method="only_unread", help_text="true: what was not read yet; false: what was.")
-    after_seq = IdFilter(minimum=0, method="after", help_text="What came after this number, oldest first.")
+    unread = BooleanFilter(method="only_unread", help_text="true: unread notifications; false: read ones.")
+    after_seq = IdFilter(minimum=0, method="after", help_text="Notifications after this number, oldest first.")
 
     class Meta:
         model = Notification

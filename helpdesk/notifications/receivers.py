@@ -1,12 +1,12 @@
-"""What notifications hears."""
+"""Receivers of the signals of tickets and users."""
 
 from typing import Any
 
 from django.dispatch import receiver
 
 from helpdesk.core.after_commit import after_commit
-from helpdesk.notifications.actions import fill_inboxes
-from helpdesk.notifications.live.publisher import Changed, pusher
+from helpdesk.notifications.actions import add_notifications
+from helpdesk.notifications.live.publisher import UserChanged, publisher
 from helpdesk.subscriptions.recipients import Announcement
 from helpdesk.subscriptions.signals import ticket_events_announced
 from helpdesk.users.models import User
@@ -14,15 +14,15 @@ from helpdesk.users.signals import tokens_revoked, user_changed
 
 
 @receiver(ticket_events_announced)
-def fill_inboxes_of_recipients(*, announcements: list[Announcement], **kwargs: Any) -> None:
-    fill_inboxes(announcements)
+def notify_recipients(*, announcements: list[Announcement], **kwargs: Any) -> None:
+    add_notifications(announcements)
 
 
 @receiver(user_changed)
-def check_sockets_of_changed_user(*, user: User, **kwargs: Any) -> None:
-    after_commit(pusher.put, Changed(user.pk))
+def publish_user_change(*, user: User, **kwargs: Any) -> None:
+    after_commit(publisher.put, UserChanged(user.pk))
 
 
 @receiver(tokens_revoked)
-def check_sockets_with_revoked_tokens(*, user_id: int, **kwargs: Any) -> None:
-    after_commit(pusher.put, Changed(user_id))
+def publish_revoked_tokens(*, user_id: int, **kwargs: Any) -> None:
+    after_commit(publisher.put, UserChanged(user_id))

@@ -1,50 +1,49 @@
-"""The shape of a notification: the frame that the socket sends, and whether it was read."""
+"""The shape of a notification: the event frame of the websocket, and when it was read."""
 
 from typing import Any
 
 import orjson
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 
 from helpdesk.core.fields import IdField
-from helpdesk.notifications.live.frames import withdrawn
+from helpdesk.notifications.live.protocol import EVENT_SCHEMAS, TIME, Schema, withdrawn_frame
 from helpdesk.notifications.models import Notification
 
-FRAME_TYPES = ["ticket_created", "status_changed", "comment_added", "withdrawn"]
+NOTIFICATION_TYPES = list(EVENT_SCHEMAS)
 
 
-def notification_item(notification: Notification) -> dict[str, Any]:
-    """Return a notification that was fetched `for_showing_to` its user."""
-    frame = notification.frame
-    told = orjson.loads(frame.text) if notification.is_visible else withdrawn(frame.event)
-    return {"seq": notification.seq, "read_at": notification.read_at, **told}
+class NotificationSerializer(serializers.BaseSerializer[Notification]):
+    """Represents a notification that was fetched `for_showing_to` its user."""
+
+    def to_representation(self, instance: Notification) -> dict[str, Any]:
+        stored = instance.frame
+        frame = orjson.loads(stored.text) if instance.is_visible else withdrawn_frame(stored.event)
+        return {"seq": instance.seq, "read_at": instance.read_at, **frame}
 
 
-class ToldTicketSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
-    title = serializers.CharField()
-    priority = serializers.CharField(required=False)
-    status = serializers.CharField(required=False)
-    created_by = serializers.CharField(required=False)
-    old_status = serializers.CharField(required=False)
-    new_status = serializers.CharField(required=False)
+class NotificationSchema(OpenApiSerializerExtension):
+    """Derives the schema from those of the event frames: a field that some of them lack is optional."""
 
+    target_class = NotificationSerializer
 
-class ToldCommentSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
-    author = serializers.CharField()
-    content = serializers.CharField()
-
-
-class NotificationSerializer(serializers.Serializer[Notification]):
-    seq = serializers.IntegerField(help_text="The number in the caller's stream, from 1 without holes.")
-    read_at = serializers.DateTimeField(allow_null=True)
-    type = serializers.ChoiceField(choices=[(name, name) for name in FRAME_TYPES])
-    ticket = ToldTicketSerializer(required=False)
-    comment = ToldCommentSerializer(required=False)
-    message = serializers.CharField()
-    v = serializers.IntegerField(help_text="The version of the live protocol.")
-    id = serializers.UUIDField()
-    ts = serializers.DateTimeField()
+    def map_serializer(self, auto_schema: Any, direction: str) -> Schema:
+        fields: dict[str, list[Schema]] = {}
+        for frame in EVENT_SCHEMAS.values():
+            for name, schema in frame["properties"].items():
+                fields.setdefault(name, []).append(schema)
+        required = ["read_at", *(name for name, schemas in fields.items() if len(schemas) == len(EVENT_SCHEMAS))]
+        properties = {name: {"anyOf": schemas} if name == "ticket" else schemas[0] for name, schemas in fields.items()}
+        return {
+            "type": "object",
+            "properties": {
+                "read_at": {**TIME, "nullable": True},
+                **properties,
+                "type": {"type": "string", "enum": NOTIFICATION_TYPES},
+                "v": {"type": "integer", "description": "The version of the live protocol."},
+            },
+            "required": required,
+        }
 
 
 class UnreadSerializer(serializers.Serializer[Any]):

@@ -1,10 +1,10 @@
-"""What is tidied at night."""
+"""Nightly clean-ups."""
 
 from helpdesk.core.cleanup import cleanup_task
-from helpdesk.notifications.retention import delete_old
+from helpdesk.notifications.actions import delete_expired_notifications
 
 
 @cleanup_task
 def delete_old_notifications() -> int:
-    """Forget what users were told long ago; returns how many notifications."""
-    return delete_old()
+    """Delete the notifications that are older than NOTIFICATION_RETENTION; return how many there were."""
+    return delete_expired_notifications()

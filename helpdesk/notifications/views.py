@@ -1,4 +1,4 @@
-"""The doors to one's own notifications."""
+"""The REST API of the caller's notifications."""
 
 from typing import cast
 
@@ -13,14 +13,9 @@ from rest_framework.views import APIView
 from helpdesk.core.lists import NumberedPages
 from helpdesk.notifications.actions import mark_read, mark_read_up_to
 from helpdesk.notifications.filters import NotificationFilter
-from helpdesk.notifications.live import asyncapi
+from helpdesk.notifications.live.protocol import asyncapi_document
 from helpdesk.notifications.models import Notification, NotificationQuerySet
-from helpdesk.notifications.serializers import (
-    NotificationSerializer,
-    ReadUpToSerializer,
-    UnreadSerializer,
-    notification_item,
-)
+from helpdesk.notifications.serializers import NotificationSerializer, ReadUpToSerializer, UnreadSerializer
 from helpdesk.users.authentication import current_user
 
 
@@ -40,7 +35,7 @@ class NotificationViewSet(viewsets.GenericViewSet[Notification]):
         pages = NumberedPages()
         mine = cast("NotificationQuerySet", self.filter_queryset(self.get_queryset()))
         page = pages.paginate_queryset(mine, request).for_showing_to(current_user(request))
-        return pages.get_paginated_response([notification_item(notification) for notification in page])
+        return pages.get_paginated_response(NotificationSerializer(page, many=True).data)
 
     @extend_schema(responses={200: UnreadSerializer})
     @action(detail=False, filterset_class=None, pagination_class=None)
@@ -71,10 +66,10 @@ class NotificationViewSet(viewsets.GenericViewSet[Notification]):
 
 @extend_schema(exclude=True)
 class AsyncAPIView(APIView):
-    """The AsyncAPI document of the live events, open to everyone as the OpenAPI schema is."""
+    """The AsyncAPI document of the live events, open to everyone like the OpenAPI schema."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
     def get(self, request: Request) -> Response:
-        return Response(asyncapi.document())
+        return Response(asyncapi_document())

@@ -17,13 +17,11 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from helpdesk.core import redis
 from helpdesk.core.redis import RedisError
 from helpdesk.emails.models import EmailState
 from helpdesk.emails.tasks import send_due_emails
 from helpdesk.emails.tests.factories import EmailFactory, StatusEventFactory
 from helpdesk.monitoring import health
-from helpdesk.notifications.live import open_sockets
 from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.announcer import LEADER_LOCK
 
@@ -169,47 +167,6 @@ def test_an_old_sweep_is_unhealthy(monkeypatch):
 @pytest.mark.django_db
 def test_a_sweep_does_its_work_without_redis(redis_down):
     assert send_due_emails() == 0
-
-
-@pytest.mark.django_db
-def test_open_sockets_are_summed_until_their_process_is_silent_for_long(monkeypatch):
-    with monkeypatch.context() as then:
-        then.setattr(open_sockets.time, "time", lambda: timezone.now().timestamp() - 16)
-        open_sockets.report("crashed", 100, silence_seconds=0.1)
-    open_sockets.report("one", 7, silence_seconds=0.1)
-    open_sockets.report("one", 3, silence_seconds=0.1)
-    open_sockets.report("another", 4, silence_seconds=0.1)
-
-    assert check("open_websockets") == {"value": 7, "at_most": None, "healthy": True}
-    with redis.connection() as client:
-        assert set(client.hkeys(open_sockets.key())) == {b"one", b"another"}
-
-
-@pytest.mark.django_db
-def test_a_report_that_is_renewed_while_it_is_read_stays(monkeypatch):
-    report_of = open_sockets.report_of
-    with monkeypatch.context() as then:
-        then.setattr(open_sockets.time, "time", lambda: timezone.now().timestamp() - 16)
-        open_sockets.report("late", 5, silence_seconds=0.1)
-
-    def be_renewed(text):
-        open_sockets.report("late", 5, silence_seconds=0.1)
-        return report_of(text)
-
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(open_sockets, "report_of", be_renewed)
-        assert open_sockets.total() == 0
-
-    assert open_sockets.total() == 5
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("seconds", "is_healthy"), [(29.9, True), (31.0, False)])
-def test_the_longest_silence_of_a_hub_is_checked(seconds, is_healthy):
-    open_sockets.report("one", 3, silence_seconds=0.4)
-    open_sockets.report("another", 0, silence_seconds=seconds)
-
-    assert check("hub_silence_seconds") == {"value": seconds, "at_most": 30, "healthy": is_healthy}
 
 
 @pytest.mark.django_db

@@ -1,262 +1,387 @@
-"""One client's live stream: sends what is pushed, and reads from the database what was not heard."""
+"""A websocket connection: it authenticates, receives frames, and sends its user's stream in order."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
+from helpdesk.notifications.actions import open_stream
 from helpdesk.notifications.live import daphne
-from helpdesk.notifications.live.hub import hub
+from helpdesk.notifications.live.hub import SessionState, database_threads, get_hub
 from helpdesk.notifications.live.protocol import (
-    MISSED_HEARTBEATS,
-    MOST_REPLAYED,
+    MAX_FRAMES_PER_MINUTE,
+    MAX_REPLAYED_EVENTS,
+    MAX_UNANSWERED_PINGS,
+    PROTOCOL_VERSION,
     CloseCode,
-    Closing,
+    CloseConnection,
+    StreamEntry,
+    add_seq,
     control_frame,
-    hello,
+    hello_frame,
+    is_cursor,
+    parse_frame,
+    stream_entry,
 )
-from helpdesk.notifications.live.readers import in_reader
-from helpdesk.notifications.live.rounds import Standing
-from helpdesk.notifications.live.streams import PAGE_SIZE, Position, Told, numbered, page_after, position_of
+from helpdesk.notifications.models import Notification, Stream
 from helpdesk.users.models import User
-from helpdesk.users.tokens import SESSION_CLAIM, TokenRejected, get_token_user
+from helpdesk.users.tokens import TokenRejected, get_session_id, get_token_user, read_access_token
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MOST_UNSENT_BYTES = 256 * 1024
-DRAIN_SECONDS = 0.05
-RETRY_SECONDS = 2.0
+PAGE_SIZE = 200
+# In seconds.
+MINUTE = 60.0
+DRAIN_POLL = 0.05
+DATABASE_RETRY_DELAY = 2.0
+PONG = control_frame("pong")
 
 
-class Socket:
-    """A client whose token is valid. `last` is the number up to which it was told everything; it only grows."""
+class Connection:
+    """A client's connection; `last_seq` is the last entry of the stream that it was sent, and never decreases."""
 
-    def __init__(
-        self,
-        send: daphne.Send,
-        token: Token,
-        *,
-        guard: Callable[[Awaitable[None]], Coroutine[Any, Any, None]],
-        speaks_v2: bool,
-    ) -> None:
-        """`guard` awaits what it is given, and closes the connection when that fails."""
-        self.send = send
-        self.guard = guard
-        self.token = token
-        self.user_id = int(token["user_id"])
-        self.speaks_v2 = speaks_v2
-        self.last = 0
+    def __init__(self, asgi_send: daphne.Send, *, subprotocol: str | None = None) -> None:
+        self.asgi_send = asgi_send
+        self.subprotocol = subprotocol
+        self.protocol_version = PROTOCOL_VERSION if subprotocol else 1
+        self.token: Token | None = None
+        self.user_id = 0
+        self.last_seq = 0
         self.lock = asyncio.Lock()
-        self.has_rung = False
-        self.is_closed = False
-        self.is_authenticated = False
+        self.is_accepted = self.is_open = self.is_closed = False
+        self.must_catch_up = False
         self.answered_at = time.monotonic()
         self.unanswered_pings = 0
+        self.minute_began = 0.0
+        self.frames_in_minute = 0
         self.tasks: set[asyncio.Task[None]] = set()
-        self.expiry: asyncio.Task[None] | None = None
+        self.deadline: asyncio.Task[None] | None = None
 
-    async def open(self, accept: Callable[[], Awaitable[None]]) -> None:
-        """Join the hub, and only then see where the stream stands, and accept: nothing falls between them."""
+    # From the handshake to the end
+
+    async def accept(self) -> None:
+        """Complete the handshake, also for a client that is refused: Daphne turns an earlier close into HTTP 403."""
+        if not self.is_accepted:
+            self.is_accepted = True
+            await self.asgi_send({"type": "websocket.accept", "subprotocol": self.subprotocol})
+
+    async def authenticate(self, text: str) -> None:
+        """Open the stream of an access token's user, or continue with a new token of the same user."""
+        try:
+            token = read_access_token(text)
+        except TokenRejected as error:
+            raise CloseConnection(CloseCode.UNAUTHENTICATED) from error
+        is_first = self.token is None
+        if not is_first and int(token["user_id"]) != self.user_id:
+            raise CloseConnection(CloseCode.FORBIDDEN)
+        self.token, self.user_id = token, int(token["user_id"])
+        self.set_deadline(self.close_at_expiry())
+        await (self.open() if is_first else self.send_hello())
+
+    async def open(self) -> None:
+        """Join the hub, then read the stream, then accept: every event after the handshake is sent."""
         async with self.lock:
-            hub().join(self.user_id, self)
-            position = await self.read(position_of)
-            self.last = position.last
-            self.is_authenticated = True
-            hub().make_room(self.user_id, self)
-            await accept()
-            await self.greet(position)
-        self.expiry = self.start(self.end_with_token())
+            get_hub().add(self)
+            stream = await self.read(open_stream)
+            self.last_seq = stream.last_seq
+            self.is_open = True
+            get_hub().close_excess(self)
+            await self.accept()
+            await self.send_hello(stream)
 
-    async def renew(self, token: Token) -> None:
-        """Go on with another token of the same user."""
-        if int(token["user_id"]) != self.user_id:
-            raise Closing(CloseCode.FORBIDDEN)
-        self.token = token
-        if self.expiry is not None:
-            self.expiry.cancel()
-        self.expiry = self.start(self.end_with_token())
-        await self.greet()
+    async def send_hello(self, stream: Stream | None = None) -> None:
+        """Send `hello` to a client of version 2."""
+        if self.protocol_version == PROTOCOL_VERSION:
+            stream = stream or await self.read(read_stream)
+            await self.send(
+                hello_frame(
+                    epoch=str(stream.epoch), seq=self.last_seq, oldest=stream.oldest, expires_in=self.time_to_expiry
+                )
+            )
 
-    async def greet(self, position: Position | None = None) -> None:
-        """Say hello to a client that speaks the protocol."""
-        if not self.speaks_v2:
+    async def close_unless_authenticated(self) -> None:
+        if self.protocol_version == PROTOCOL_VERSION:
+            timeout, code = settings.WEBSOCKET_AUTH_TIMEOUT, CloseCode.TIMED_OUT
+        else:
+            timeout, code = settings.WEBSOCKET_PLAIN_AUTH_TIMEOUT, CloseCode.UNAUTHENTICATED
+        await asyncio.sleep(timeout.total_seconds())
+        raise CloseConnection(code)
+
+    async def close_at_expiry(self) -> None:
+        while self.time_to_expiry > timedelta():  # noqa: ASYNC110 -- the wall clock may be set back meanwhile
+            await asyncio.sleep(self.time_to_expiry.total_seconds())
+        raise CloseConnection(CloseCode.UNAUTHENTICATED)
+
+    def set_deadline(self, work: Coroutine[Any, Any, None]) -> None:
+        """Replace the task that will close this connection in time."""
+        if self.deadline is not None:
+            self.deadline.cancel()
+        self.deadline = self.start(work)
+
+    async def close(self, code: CloseCode) -> None:
+        """Send a close frame, once; raises nothing."""
+        if self.is_closed:
             return
-        at = await self.read(position_of) if position is None else position
-        heartbeat = settings.WEBSOCKET_HEARTBEAT
-        await self.say(
-            hello(epoch=at.epoch, seq=self.last, oldest=at.oldest, heartbeat=heartbeat, expires_in=self.time_left)
-        )
+        self.detach()
+        try:
+            await self.accept()
+            await daphne.close(self.asgi_send, code)
+        except Exception:
+            logger.exception("Close frame not sent")
+            daphne.abort_later(self.asgi_send)
 
-    async def hear(self, seq: int, head: str) -> None:
-        """Send what was pushed if it is the next one and nothing stands in the way; else look into the database."""
-        if seq <= self.last or self.is_closed:
-            return
-        is_busy = self.has_rung or self.lock.locked()
-        if is_busy or seq != self.last + 1 or daphne.unsent_bytes(self.send) > MOST_UNSENT_BYTES:
-            self.ring()
-            return
-        self.last = seq
-        await self.say(numbered(head, seq))
+    def close_as_excess(self) -> None:
+        """Leave the hub at once, and close."""
+        get_hub().remove(self)
+        self.start(self.close(CloseCode.TOO_MANY_CONNECTIONS))
 
-    def ring(self) -> None:
-        """Remember that there may be news, or that the user may have changed; never queue anything."""
-        if not self.has_rung and not self.is_closed:
-            self.has_rung = True
-            self.start(self.catch_up())
+    def abort(self) -> None:
+        """End a connection to which nothing can be sent."""
+        self.detach()
+        daphne.abort_later(self.asgi_send)
 
-    async def catch_up(self) -> None:
-        """Check the user and send what came after `last`."""
-        async with self.lock:
-            while self.has_rung:
-                self.has_rung = False
-                try:
-                    await self.send_after(self.last)
-                except DatabaseError as error:
-                    logger.warning("PostgreSQL does not answer: a socket waits (%s)", str(error).strip())
-                    self.has_rung = True
-                    await asyncio.sleep(RETRY_SECONDS)
-
-    async def resume(self, cursor: int, epoch: str | None) -> None:
-        """Send everything after a client's cursor, or say why not and where to go on: never a part of it."""
-        async with self.lock:
-            position = await self.read(position_of)
-            if reason := refusal(position, cursor, epoch):
-                self.last = max(self.last, position.last)
-                await self.say(control_frame("resync", reason=reason, seq=position.last))
-                return
-            end = await self.send_after(cursor)
-            await self.say(control_frame("resumed", **{"from": cursor + 1, "to": end}))
-
-    async def send_after(self, cursor: int) -> int:
-        """Send the places after a number, page by page, and return the last; a slow client is waited for."""
-        while True:
-            await self.until_drained()
-            page = await self.read(page_after, cursor)
-            for told in page:
-                if self.is_slow:
-                    break
-                await self.send_place(told)
-                cursor = told.seq
-            else:
-                if len(page) < PAGE_SIZE:
-                    return cursor
-
-    async def send_place(self, told: Told) -> None:
-        """Send a place; the plain clients of version 1 know of none that was withdrawn."""
-        self.last = max(self.last, told.seq)
-        if self.speaks_v2 or not told.is_withdrawn:
-            await self.say(told.text)
-
-    async def until_drained(self) -> None:
-        deadline = time.monotonic() + settings.WEBSOCKET_SLOW_CLIENT_TIMEOUT.total_seconds()
-        while self.is_slow:
-            if time.monotonic() > deadline:
-                raise Closing(CloseCode.TOO_SLOW)
-            await asyncio.sleep(DRAIN_SECONDS)
-
-    @property
-    def standing(self) -> Standing:
-        password_mark = self.token.get(api_settings.REVOKE_TOKEN_CLAIM)
-        return Standing(self.user_id, password_mark, self.token.get(SESSION_CLAIM), self.last)
-
-    def beat(self, *, is_restless: bool) -> None:
-        """Look again if something is not as it was, and ping a client that answers."""
-        if daphne.is_closing(self.send):
-            self.drop()
-        elif is_restless or self.speaks_v2:
-            self.start(self.look_and_ping(is_restless=is_restless))
-
-    async def look_and_ping(self, *, is_restless: bool) -> None:
-        if is_restless:
-            self.has_rung = True
-            await self.catch_up()
-        if self.speaks_v2:
-            await self.ping()
-
-    async def end_with_token(self) -> None:
-        while self.time_left > timedelta():  # noqa: ASYNC110 -- the wall clock may be set back meanwhile
-            await asyncio.sleep(self.time_left.total_seconds())
-        raise Closing(CloseCode.UNAUTHENTICATED)
-
-    async def ping(self) -> None:
-        if self.unanswered_pings >= MISSED_HEARTBEATS:
-            raise Closing(CloseCode.TIMED_OUT)
-        self.unanswered_pings += 1
-        await self.say(control_frame("ping", seq=self.last))
-
-    async def read(self, query: Callable[..., T], *arguments: int) -> T:
-        """Run a query for the user, if they may still use this socket; otherwise close it."""
-        return await in_reader(read_for, self.token, query, *arguments)
-
-    async def say(self, text: str) -> None:
-        if not self.is_closed:
-            await self.send({"type": "websocket.send", "text": text})
-
-    def evict(self) -> None:
-        """Give up the place in the hub at once, and close."""
-        hub().leave(self.user_id, self)
-        self.start(raise_closing(CloseCode.TOO_MANY_SOCKETS))
-
-    def drop(self) -> None:
-        """Leave a connection to which nothing can be sent, and end it."""
-        self.leave()
-        daphne.abort_later(self.send)
-
-    def leave(self) -> None:
-        """Hear and send nothing any more."""
+    def detach(self) -> None:
+        """Leave the hub, cancel the tasks, and send nothing more."""
         self.is_closed = True
-        hub().leave(self.user_id, self)
+        if self.user_id:
+            get_hub().remove(self)
         for task in self.tasks - {asyncio.current_task()}:
             task.cancel()
 
+    # Frames from the client
+
+    async def serve(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        """Handle frames until the client disconnects."""
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if not self.is_closed:
+                await self.run(self.handle_frame(message))
+
+    async def handle_frame(self, message: dict[str, Any]) -> None:
+        self.count_frame()
+        match parse_frame(message):
+            case {"type": "ping"}:
+                await self.send(PONG)
+            case {"type": "pong"}:
+                pass
+            case {"type": "auth" | "reauth", "token": str(token)}:
+                self.protocol_version = PROTOCOL_VERSION
+                await self.authenticate(token)
+            case {"type": "resume", "seq": int(seq), **rest} if is_cursor(seq, rest.get("epoch")):
+                await self.upgrade()
+                self.start(self.resume(seq, rest.get("epoch")))
+            case _ if self.protocol_version == PROTOCOL_VERSION:
+                raise CloseConnection(CloseCode.INVALID_FRAME)
+
+    def count_frame(self) -> None:
+        now = time.monotonic()
+        if now - self.minute_began > MINUTE:
+            self.minute_began, self.frames_in_minute = now, 0
+        self.frames_in_minute += 1
+        if self.frames_in_minute > MAX_FRAMES_PER_MINUTE:
+            raise CloseConnection(CloseCode.TOO_MANY_FRAMES)
+        self.record_answer()
+        self.unanswered_pings = 0
+
+    def record_answer(self) -> None:
+        self.answered_at = time.monotonic()
+
+    async def upgrade(self) -> None:
+        """Send control frames from now on: the client has sent one of version 2."""
+        if self.protocol_version != PROTOCOL_VERSION:
+            self.protocol_version = PROTOCOL_VERSION
+            await self.send_hello()
+
+    # The stream
+
+    async def send_event(self, seq: int, frame_head: str) -> None:
+        """Send a published event if it is the next entry and nothing delays it; otherwise read the database."""
+        if seq <= self.last_seq or self.is_closed:
+            return
+        is_busy = self.must_catch_up or self.lock.locked()
+        if is_busy or seq != self.last_seq + 1 or daphne.is_slow(self.asgi_send):
+            self.request_catch_up()
+            return
+        self.last_seq = seq
+        await self.send(add_seq(frame_head, seq))
+
+    def request_catch_up(self) -> None:
+        """Have the stream read and the user checked; requests that come meanwhile are not queued."""
+        if not self.must_catch_up and not self.is_closed:
+            self.must_catch_up = True
+            self.start(self.catch_up())
+
+    async def catch_up(self) -> None:
+        """Check the user, and send the entries after `last_seq`; tries again while PostgreSQL is unavailable."""
+        async with self.lock:
+            while self.must_catch_up:
+                self.must_catch_up = False
+                try:
+                    await self.wait_until_drained()
+                    await self.send_entries(await self.read(read_page, self.last_seq), self.last_seq)
+                except DatabaseError as error:
+                    logger.warning("PostgreSQL unavailable: a connection waits (%s)", str(error).strip())
+                    self.must_catch_up = True
+                    await asyncio.sleep(DATABASE_RETRY_DELAY)
+
+    async def resume(self, cursor: int, epoch: str | None) -> None:
+        """Send all entries after the client's cursor and `resumed`, or only `resync`: never a part of the entries.
+
+        Runs in a task: a long replay must not delay the client's other frames.
+        """
+        async with self.lock:
+            await self.wait_until_drained()
+            stream, page = await self.read(read_stream_and_page, cursor)
+            if reason := resync_reason(stream, page, cursor, epoch):
+                self.last_seq = max(self.last_seq, stream.last_seq)
+                await self.send(control_frame("resync", reason=reason, seq=stream.last_seq))
+                return
+            end = await self.send_entries(page, cursor)
+            await self.send(control_frame("resumed", **{"from": cursor + 1, "to": end}))
+
+    async def send_entries(self, page: list[StreamEntry], cursor: int) -> int:
+        """Send a page after a cursor and the pages after it, and return the last `seq`; waits for a slow client."""
+        while True:
+            for entry in page:
+                if daphne.is_slow(self.asgi_send):
+                    break
+                await self.send_entry(entry)
+                cursor = entry.seq
+            else:
+                if len(page) < PAGE_SIZE:
+                    return cursor
+            await self.wait_until_drained()
+            page = await self.read(read_page, cursor)
+
+    async def send_entry(self, entry: StreamEntry) -> None:
+        """Send an entry; plain clients are sent no withdrawn ones."""
+        self.last_seq = max(self.last_seq, entry.seq)
+        if self.protocol_version == PROTOCOL_VERSION or not entry.is_withdrawn:
+            await self.send(entry.frame)
+
+    async def wait_until_drained(self) -> None:
+        deadline = time.monotonic() + settings.WEBSOCKET_SLOW_CLIENT_TIMEOUT.total_seconds()
+        while daphne.is_slow(self.asgi_send):
+            if time.monotonic() > deadline:
+                raise CloseConnection(CloseCode.TOO_SLOW)
+            await asyncio.sleep(DRAIN_POLL)
+
+    async def send(self, text: str) -> None:
+        if not self.is_closed:
+            await self.asgi_send({"type": "websocket.send", "text": text})
+
+    async def read(self, query: Callable[..., T], *arguments: int) -> T:
+        """Return what a query finds for the user; raises CloseConnection when the token is no longer valid."""
+        read = database_sync_to_async(read_as_user, thread_sensitive=False, executor=database_threads)
+        result: T = await read(self.valid_token, query, *arguments)
+        return result
+
+    # Heartbeats
+
+    @property
+    def session_state(self) -> SessionState:
+        token = self.valid_token
+        password_hash = token.get(api_settings.REVOKE_TOKEN_CLAIM)
+        return SessionState(self.user_id, password_hash, get_session_id(token), self.last_seq)
+
+    def heartbeat(self, *, is_stale: bool) -> None:
+        """Catch up if the session is stale, and ping a client of version 2."""
+        if daphne.is_closing(self.asgi_send):
+            self.abort()
+        elif is_stale or self.protocol_version == PROTOCOL_VERSION:
+            self.start(self.catch_up_and_ping(is_stale=is_stale))
+
+    async def catch_up_and_ping(self, *, is_stale: bool) -> None:
+        if is_stale:
+            self.must_catch_up = True
+            await self.catch_up()
+        if self.protocol_version == PROTOCOL_VERSION:
+            if self.unanswered_pings >= MAX_UNANSWERED_PINGS:
+                raise CloseConnection(CloseCode.TIMED_OUT)
+            self.unanswered_pings += 1
+            await self.send(control_frame("ping", seq=self.last_seq))
+
+    # Tasks
+
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something beside; a reason to close closes."""
-        task = asyncio.create_task(self.guard(work))
+        """Run work in a task that ends with the connection."""
+        task = asyncio.create_task(self.run(work))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def answered(self) -> None:
-        """Note that the client is there."""
-        self.answered_at = time.monotonic()
+    async def run(self, work: Awaitable[None]) -> None:
+        """Await work for this connection; an exception closes this connection and affects no other."""
+        try:
+            await work
+        except CloseConnection as closing:
+            await self.close(closing.code)
+        except daphne.Disconnected:
+            self.abort()
+        except DatabaseError as error:
+            logger.warning("PostgreSQL unavailable: closing a connection (%s)", str(error).strip())
+            await self.close(CloseCode.RESTART)
+        except Exception:
+            logger.exception("Connection failed; closing it")
+            await self.close(CloseCode.FAILED)
 
     @property
-    def is_slow(self) -> bool:
-        return daphne.unsent_bytes(self.send) > MOST_UNSENT_BYTES
+    def valid_token(self) -> Token:
+        """The access token; raises CloseConnection while there is none."""
+        if self.token is None:
+            raise CloseConnection(CloseCode.UNAUTHENTICATED)
+        return self.token
 
     @property
-    def time_left(self) -> timedelta:
-        return timedelta(seconds=self.token["exp"] - time.time())
+    def time_to_expiry(self) -> timedelta:
+        return timedelta(seconds=self.valid_token["exp"] - time.time())
 
 
-async def raise_closing(code: CloseCode) -> NoReturn:
-    raise Closing(code)
+# In a database thread
 
 
-def read_for(token: Token, query: Callable[..., T], *arguments: int) -> T:
-    return query(user_or_closing(token), *arguments)
-
-
-def user_or_closing(token: Token) -> User:
+def read_as_user(token: Token, query: Callable[..., T], *arguments: int) -> T:
+    """Call a query with the token's user; raises CloseConnection when the token is no longer valid."""
     try:
-        return get_token_user(token)
+        user = get_token_user(token)
     except TokenRejected as error:
-        raise Closing(CloseCode.FORBIDDEN if error.code == "user_inactive" else CloseCode.UNAUTHENTICATED) from error
+        code = CloseCode.FORBIDDEN if error.code == "user_inactive" else CloseCode.UNAUTHENTICATED
+        raise CloseConnection(code) from error
+    return query(user, *arguments)
 
 
-def refusal(position: Position, cursor: int, epoch: str | None) -> str:
-    """Return why a cursor cannot be resumed from; "" if it can."""
-    if epoch not in {None, position.epoch} or cursor > position.last:
+def read_stream(user: User) -> Stream:
+    return Stream.objects.with_oldest().get(user=user)
+
+
+def read_page(user: User, cursor: int) -> list[StreamEntry]:
+    """Return up to PAGE_SIZE entries after a cursor, with what the user may see at this moment."""
+    page = Notification.objects.of(user).after(cursor).for_showing_to(user).order_by("seq")[:PAGE_SIZE]
+    return [stream_entry(notification) for notification in page]
+
+
+def read_stream_and_page(user: User, cursor: int) -> tuple[Stream, list[StreamEntry]]:
+    """Return the stream, and then the first page after a cursor: entries that came in between are in the page."""
+    return read_stream(user), read_page(user, cursor)
+
+
+def resync_reason(stream: Stream, page: list[StreamEntry], cursor: int, epoch: str | None) -> str:
+    """Return why not everything after a cursor can be replayed; "" if it can.
+
+    Streams have no gaps: if the page does not begin with the next entry, the retention has deleted it.
+    """
+    if epoch not in {None, str(stream.epoch)} or cursor > stream.last_seq:
         return "epoch"
-    if cursor < position.oldest - 1:
+    first = page[0].seq if page else stream.last_seq + 1
+    if first > cursor + 1:
         return "too_old"
-    return "too_many" if position.last - cursor > MOST_REPLAYED else ""
+    return "too_many" if stream.last_seq - cursor > MAX_REPLAYED_EVENTS else ""

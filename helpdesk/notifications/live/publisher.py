@@ -1,4 +1,4 @@
-"""Rings the processes that hold sockets, over Redis; what is not heard stays in the inbox and is read from there."""
+"""Publishes events to the websocket processes, over Redis: at most once; connections catch up from the database."""
 
 import asyncio
 import logging
@@ -11,44 +11,45 @@ from helpdesk.core.redis import RedisError
 
 logger = logging.getLogger(__name__)
 
-GROUP = "sockets"
+GROUP = "websocket-processes"
 
 
-class Told(NamedTuple):
-    """An event for all who hear it: its frame, open at the end, and each user's number."""
+class EventMessage(NamedTuple):
+    """An event for its recipients: the frame up to its `seq`, and each recipient's user id and `seq`."""
 
-    head: str
-    places: list[tuple[int, int]]
+    frame_head: str
+    recipients: list[tuple[int, int]]
 
 
-class Changed(NamedTuple):
-    """A user whose rights, password or logins are not what they were."""
+class UserChanged(NamedTuple):
+    """A user whose role, password or sessions have changed."""
 
     user_id: int
 
 
-News = Told | Changed
+Message = EventMessage | UserChanged
 
 
 class Publisher:
-    """Keeps one event loop, and with it one connection, for all that it publishes."""
+    """Keeps one event loop, and with it one connection to Redis."""
 
     def __init__(self) -> None:
         self.runner = asyncio.Runner()
 
-    def publish(self, news: list[News]) -> None:
-        """Publish all of it at once; what Redis does not take is dropped, and the sockets read it from PostgreSQL."""
+    def publish(self, messages: list[Message]) -> None:
+        """Publish the messages in one; they are dropped if Redis fails."""
         try:
-            self.runner.run(get_channel_layer().group_send(GROUP, message_of(news)))
+            self.runner.run(get_channel_layer().group_send(GROUP, group_message(messages)))
         except (RedisError, OSError) as error:
-            logger.warning("Redis does not answer: the sockets hear of %d later (%s)", len(news), error)
+            logger.warning("Redis unavailable: %d live messages not published (%s)", len(messages), error)
 
 
-def message_of(news: list[News]) -> dict[str, Any]:
+def group_message(messages: list[Message]) -> dict[str, Any]:
+    """Return `{"events": [EventMessage, …], "changed_users": [user id, …]}`."""
     return {
-        "told": [one for one in news if isinstance(one, Told)],
-        "changed": [one.user_id for one in news if isinstance(one, Changed)],
+        "events": [message for message in messages if isinstance(message, EventMessage)],
+        "changed_users": [message.user_id for message in messages if isinstance(message, UserChanged)],
     }
 
 
-pusher: BoundedQueue[News] = BoundedQueue(Publisher().publish, name="pusher")
+publisher: BoundedQueue[Message] = BoundedQueue(Publisher().publish, name="publisher")

@@ -1,4 +1,4 @@
-"""A real server and a real announcer, and clients that know nothing of either."""
+"""A real server and a real announcer, and clients that know only the protocol."""
 
 import json
 import os
@@ -14,28 +14,29 @@ from urllib.parse import urlencode
 import jsonschema  # type: ignore[import-untyped]
 import jwt
 import pytest
-from django.conf import settings
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from compose.embedded.options import ROOT
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from helpdesk.notifications.live.asyncapi import FROM_SERVER
+from helpdesk.notifications.live.protocol import SERVER_SCHEMAS
 from helpdesk.testing import database_url, wait_until
-from helpdesk.tickets.actions import notify_announcer
+from helpdesk.tickets import actions
+from helpdesk.tickets.actions import Origin, notify_announcer
 from helpdesk.tickets.announcer import Announcer
+from helpdesk.tickets.models import EventSource, TicketEvent
 from helpdesk.users.actions import issue_tokens
 
-# Long enough for a busy machine; nothing waits for it to pass but what fails.
-PATIENCE = 15
-START_SECONDS = 40
+# Long enough for a busy machine; only a test that fails waits for so long.
+TIMEOUT = 15
+START_TIMEOUT = 40
 SHORT_TIMES = "config.tests.settings_with_short_times"
 
 
 @contextmanager
 def running_server(log_path, *, settings_module="config.settings.test", port=None, **variables):
-    """Run Daphne, on a free port if none is given; yield its process and its host with port."""
+    """Run Daphne, by default on a free port; yield its process and its host with port."""
     port = port or free_port()
     command = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(port), "config.asgi:application"]
     environment = {
@@ -47,13 +48,13 @@ def running_server(log_path, *, settings_module="config.settings.test", port=Non
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_until(lambda: process.poll() is not None or answers(port), seconds=START_SECONDS)
+        wait_until(lambda: process.poll() is not None or answers(port), seconds=START_TIMEOUT)
         assert process.poll() is None, log_path.read_text()
         yield process, f"{LOOPBACK}:{port}"
     finally:
         process.terminate()
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -67,146 +68,174 @@ def server(django_db_setup, django_db_blocker, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def impatient_server(django_db_setup, django_db_blocker, tmp_path_factory):
-    """Return the host of a Daphne whose clients have less time."""
+def server_with_short_times(django_db_setup, django_db_blocker, tmp_path_factory):
+    """Return the host of a Daphne with short intervals and timeouts."""
     log = tmp_path_factory.mktemp("daphne") / "log"
     with django_db_blocker.unblock(), running_server(log, settings_module=SHORT_TIMES) as (_, host):
         yield host
 
 
 @pytest.fixture
-def announcing(transactional_db):
-    """Run the announcer beside the test."""
+def announcer(transactional_db):
+    """Run the announcer in a thread during the test."""
     announcer = Announcer()
     thread = threading.Thread(target=announcer.run)
     thread.start()
     yield announcer
     announcer.stop()
     notify_announcer()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
+
+
+def by(user):
+    return Origin(user, EventSource.API)
+
+
+def add_comment(ticket, author, content="Hello"):
+    return actions.add_comment(by(author), ticket.pk, content=content)
+
+
+def wait_until_announced():
+    wait_until(lambda: not TicketEvent.objects.unannounced().exists())
+
+
+@pytest.fixture
+def add_comments(announcer, ticket, agent):
+    """Return a function that adds comments to the customer's ticket, and waits until they are announced."""
+
+    def add(count=1, content="Hello"):
+        for _ in range(count):
+            add_comment(ticket, agent, content)
+        wait_until_announced()
+
+    return add
+
+
+def access_token(user):
+    return issue_tokens(user)["access"]
+
+
+def seqs(frames):
+    """Return the numbers of the events among some frames."""
+    return [frame["seq"] for frame in frames if "id" in frame]
 
 
 class Client:
-    """A websocket client that collects what it is sent."""
+    """A websocket client."""
 
-    def __init__(self, host, *, user=None, token=None, v2=False, origin=None, headers=None, **query):
-        if user is not None:
-            token = issue_tokens(user)["access"]
+    def __init__(self, host, *, user=None, token=None, v2=False, origin=None, **query):
+        token = access_token(user) if user else token
         if token is not None:
             query["token"] = token
-        self.connection = connect(
+        self.socket = connect(
             f"ws://{host}/ws/notifications/?{urlencode(query)}",
             subprotocols=["helpdesk.v2"] if v2 else None,
             origin=origin,
-            additional_headers=headers,
-            open_timeout=PATIENCE,
+            open_timeout=TIMEOUT,
             close_timeout=1,
             proxy=None,
             max_queue=None,
             compression=None,
-        )
-        self.socket = self.connection.__enter__()
+        ).__enter__()
 
-    def say(self, frame):
+    def send(self, frame):
         self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
-    def hear(self, timeout=PATIENCE):
-        """Return the next frame, which is as documented."""
-        frame = json.loads(self.socket.recv(timeout))
-        jsonschema.validate(frame, FROM_SERVER[frame["type"]], format_checker=jsonschema.FormatChecker())
+    def receive(self):
+        """Return the next frame, which conforms to the AsyncAPI document."""
+        frame = json.loads(self.socket.recv(TIMEOUT))
+        jsonschema.validate(frame, SERVER_SCHEMAS[frame["type"]], format_checker=jsonschema.FormatChecker())
         return frame
 
-    def hear_until(self, kind):
-        """Return everything up to the first frame of a type."""
-        heard = [self.hear()]
-        while heard[-1]["type"] != kind:
-            heard.append(self.hear())
-        return heard
+    def receive_seqs(self, count):
+        return [self.receive()["seq"] for _ in range(count)]
+
+    def receive_until(self, kind):
+        """Return the frames up to the first of a type."""
+        frames = [self.receive()]
+        while frames[-1]["type"] != kind:
+            frames.append(self.receive())
+        return frames
 
     def round_trip(self):
-        """Return what was heard before the server has answered; what it did before, it has done by then."""
-        self.say({"type": "ping"})
-        return self.hear_until("pong")[:-1]
+        """Return the frames that arrive before a pong: the server has done everything that it did before."""
+        self.send({"type": "ping"})
+        return self.receive_until("pong")[:-1]
 
-    def closing(self):
-        """Return what was still heard, and the code the server closed with."""
-        heard = []
+    def receive_close(self):
+        """Return the frames that still arrive, and the server's close code."""
+        frames = []
         try:
             while True:
-                heard.append(self.hear())
+                frames.append(self.receive())
         except ConnectionClosed as closed:
-            return heard, closed.rcvd.code if closed.rcvd else None
+            return frames, closed.rcvd.code if closed.rcvd else None
 
     def close(self):
         self.socket.close()
 
 
-def stalled(host, token):
-    """Return a socket that asks for everything and reads nothing."""
+@pytest.fixture
+def connect_client(server, transactional_db):
+    """Return a function that connects a client; all are closed afterwards."""
+    with ExitStack() as stack:
+
+        def connect_client(user=None, *, host=server, **options):
+            client = Client(host, user=user, **options)
+            stack.callback(client.close)
+            return client
+
+        yield connect_client
+
+
+@pytest.fixture
+def subscribe(connect_client):
+    """Return a function that connects a client, and waits until it is sent every event from now on."""
+
+    def subscribe(user, **options):
+        client = connect_client(user, **options)
+        client.round_trip()
+        return client
+
+    return subscribe
+
+
+def connect_stalled(host, user):
+    """Return the socket of a client that asks for all events and reads none."""
     name, port = host.split(":")
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(15)
-    connection.connect((name, int(port)))
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(TIMEOUT)
+    client.connect((name, int(port)))
     lines = [
-        f"GET /ws/notifications/?since=0&token={token} HTTP/1.1",
+        f"GET /ws/notifications/?since=0&token={access_token(user)} HTTP/1.1",
         f"Host: {host}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     ]
-    connection.sendall("\r\n".join([*lines, "", ""]).encode())
-    return connection
+    client.sendall("\r\n".join([*lines, "", ""]).encode())
+    return client
 
 
-def is_cut(connection):
+def is_cut(client):
     poll = select.poll()
-    poll.register(connection, 0)
+    poll.register(client, 0)
     return bool(poll.poll(0))
 
 
-def is_greeted(connection):
-    """Tell whether the handshake was answered, without taking the answer away."""
-    return connection.recv(12, socket.MSG_PEEK).startswith(b"HTTP/1.1 101")
-
-
-@pytest.fixture
-def client_of(server, transactional_db):
-    """Return a function that connects a client; all are closed afterwards."""
-    with ExitStack() as stack:
-
-        def connected(user=None, *, host=server, **options):
-            client = Client(host, user=user, **options)
-            stack.callback(client.close)
-            return client
-
-        yield connected
-
-
-@pytest.fixture
-def listening(client_of):
-    """Return a function that connects a client and waits until it is told everything from now on."""
-
-    def connected(user, **options):
-        client = client_of(user, **options)
-        client.round_trip()
-        return client
-
-    return connected
-
-
-@pytest.fixture
-def redis_url():
-    return settings.REDIS_URL
+def is_accepted(client):
+    """Return whether the handshake was answered; the answer stays in the socket's buffer."""
+    return client.recv(12, socket.MSG_PEEK).startswith(b"HTTP/1.1 101")
 
 
 @pytest.fixture
 def dead_tokens(customer):
-    """Return tokens that open nothing, by what is wrong with them."""
-    expired = AccessToken.for_user(customer)
+    """Return tokens that are refused, by the reason."""
+    expired = AccessToken(access_token(customer))
     expired.set_exp(lifetime=-timedelta(seconds=1))
-    foreign = jwt.encode(AccessToken.for_user(customer).payload, "another key " * 5, algorithm="HS256")
+    foreign = jwt.encode(AccessToken(access_token(customer)).payload, "another key " * 5, algorithm="HS256")
     return {
         "garbage": "x.y.z",
         "refresh": issue_tokens(customer)["refresh"],
@@ -215,13 +244,8 @@ def dead_tokens(customer):
     }
 
 
-@pytest.fixture
-def short_lived():
-    """Return a function from a user to an access token for two seconds."""
-
-    def token_of(user):
-        token = AccessToken.for_user(user)
-        token.set_exp(lifetime=timedelta(seconds=2))
-        return str(token)
-
-    return token_of
+def short_lived_token(user):
+    """Return an access token for two seconds."""
+    token = AccessToken(access_token(user))
+    token.set_exp(lifetime=timedelta(seconds=2))
+    return str(token)

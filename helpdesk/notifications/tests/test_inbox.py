@@ -1,33 +1,43 @@
-"""The inbox: who is told what, numbered without holes, and shown only while it may be seen."""
+"""The inbox: who is notified of what, numbered without gaps, and shown only while it may be seen."""
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from helpdesk.notifications.actions import fill_inboxes
+from helpdesk.notifications.actions import add_notifications
 from helpdesk.notifications.models import Frame, Notification
 from helpdesk.subscriptions.models import Channel, NotificationPreference
 from helpdesk.subscriptions.recipients import resolve_recipients
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.announcer import Announcer
-from helpdesk.tickets.models import EventSource, Priority, Ticket, TicketEvent
+from helpdesk.tickets.models import Priority, Ticket, TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.models import Role, User
 from helpdesk.users.tests.factories import UserFactory
+
+from .conftest import add_comment, by
+from .frames import comment_added, status_changed, ticket_created
 
 pytestmark = pytest.mark.django_db
 
 INBOX = "/api/notifications/"
 
 
-def by(user):
-    return Origin(user, EventSource.API)
-
-
 @pytest.fixture
 def announce():
     return Announcer().announce_all
+
+
+@pytest.fixture
+def add_comments(announce, ticket, agent):
+    """Return a function that adds comments to the customer's ticket, and announces them."""
+
+    def add(count=1):
+        for _ in range(count):
+            add_comment(ticket, agent)
+        announce()
+
+    return add
 
 
 @pytest.fixture
@@ -42,99 +52,68 @@ def inbox(api):
     return items
 
 
-def utc(moment):
-    return moment.isoformat().replace("+00:00", "Z")
+def item(frame):
+    """Return the first notification of a stream, of the only event, as the API shows it."""
+    event = TicketEvent.objects.get()
+    time = event.created_at.isoformat().replace("+00:00", "Z")
+    return {"seq": 1, "read_at": None, "v": 2, "id": str(event.uuid), "ts": time, **frame}
 
 
-def head(event):
-    return {"seq": 1, "read_at": None, "v": 2, "id": str(event.uuid), "ts": utc(event.created_at)}
-
-
-def test_agents_are_told_of_a_new_ticket_as_the_contract_says(announce, inbox, customer, agent, superuser):
+def test_agents_are_notified_of_a_new_ticket_as_the_contract_says(announce, inbox, customer, agent, superuser):
     ticket = actions.create_ticket(by(customer), title="Nuevo ticket", description="D", priority=Priority.HIGH)
     announce()
 
-    told = {
-        **head(TicketEvent.objects.get()),
-        "type": "ticket_created",
-        "ticket": {
-            "id": ticket.pk,
-            "title": "Nuevo ticket",
-            "priority": "high",
-            "status": "open",
-            "created_by": "alice",
-        },
-        "message": f"New ticket #{ticket.pk}: Nuevo ticket",
-    }
-    assert inbox(agent) == [told]
-    assert inbox(superuser) == [told]
-    assert inbox(customer) == []
+    expected = [item(ticket_created(ticket.pk))]
+    assert (inbox(agent), inbox(superuser), inbox(customer)) == (expected, expected, [])
 
 
-def test_the_creator_is_told_of_a_changed_status_as_the_contract_says(announce, inbox, customer, agent, ticket):
+def test_the_creator_is_notified_of_a_changed_status_as_the_contract_says(announce, inbox, customer, agent, ticket):
     actions.update_ticket(by(agent), ticket.pk, changes={"status": "in_progress"})
     announce()
 
-    assert inbox(customer) == [
-        {
-            **head(TicketEvent.objects.get()),
-            "type": "status_changed",
-            "ticket": {"id": ticket.pk, "title": ticket.title, "old_status": "open", "new_status": "in_progress"},
-            "message": f"Ticket #{ticket.pk} status changed to In Progress",
-        },
-    ]
+    assert inbox(customer) == [item(status_changed(ticket.pk, title=ticket.title))]
     assert inbox(agent) == []
 
 
-def test_creator_and_assignee_are_told_of_a_comment_as_the_contract_says(announce, inbox, customer, agent, superuser):
+def test_creator_and_assignee_are_notified_of_a_comment_as_the_contract_says(
+    announce, inbox, customer, agent, superuser
+):
     ticket = TicketFactory(created_by=customer, assigned_to=agent)
-    comment = actions.add_comment(by(superuser), ticket.pk, content="Estamos trabajando en esto...")
+    comment = add_comment(ticket, superuser, "Estamos trabajando en esto...")
     announce()
 
-    told = {
-        **head(TicketEvent.objects.get()),
-        "type": "comment_added",
-        "ticket": {"id": ticket.pk, "title": ticket.title},
-        "comment": {"id": comment.pk, "author": "root", "content": "Estamos trabajando en esto..."},
-        "message": f"New comment on ticket #{ticket.pk}",
-    }
-    assert inbox(customer) == [told]
-    assert inbox(agent) == [told]
-    assert inbox(superuser) == []
+    expected = [item(comment_added(ticket.pk, comment.pk, title=ticket.title))]
+    assert (inbox(customer), inbox(agent), inbox(superuser)) == (expected, expected, [])
 
 
-def test_many_events_are_told_in_order_with_as_many_queries_as_one(inbox, customer, agent, django_assert_num_queries):
+def test_many_events_are_added_in_order_with_as_many_queries_as_one(inbox, customer, agent, django_assert_num_queries):
     tickets = [actions.create_ticket(by(customer), title="T", description="D") for _ in range(3)]
     for ticket in tickets:
-        actions.add_comment(by(agent), ticket.pk, content="Hello")
+        add_comment(ticket, agent)
     events = list(TicketEvent.objects.order_by("pk"))
 
     with django_assert_num_queries(7):
-        fill_inboxes(resolve_recipients(events))
+        add_notifications(resolve_recipients(events))
 
-    assert [(told["seq"], told["id"]) for told in inbox(agent, "?after_seq=0")] == [
-        (number, str(event.uuid)) for number, event in enumerate(events[:3], start=1)
-    ]
-    assert [(told["seq"], told["id"]) for told in inbox(customer, "?after_seq=0")] == [
-        (number, str(event.uuid)) for number, event in enumerate(events[3:], start=1)
-    ]
+    for user, expected in ((agent, events[:3]), (customer, events[3:])):
+        assert [(one["seq"], one["id"]) for one in inbox(user, "?after_seq=0")] == [
+            (number, str(event.uuid)) for number, event in enumerate(expected, start=1)
+        ]
 
 
-@pytest.mark.parametrize("author", ["customer", "agent"])
-def test_nobody_is_told_of_their_own_comment(announce, inbox, request, customer, agent, author):
+@pytest.mark.parametrize(("author", "notified"), [("customer", "agatha"), ("agent", "alice")])
+def test_nobody_is_notified_of_their_own_comment(announce, inbox, request, customer, agent, author, notified):
     ticket = TicketFactory(created_by=customer, assigned_to=agent)
-    actions.add_comment(by(request.getfixturevalue(author)), ticket.pk, content="Hello")
+    add_comment(ticket, request.getfixturevalue(author))
     announce()
 
-    heard = {user.username for user in (customer, agent) if inbox(user)}
-
-    assert heard == {"alice", "agatha"} - {request.getfixturevalue(author).username}
+    assert [user.username for user in (customer, agent) if inbox(user)] == [notified]
 
 
 @pytest.mark.parametrize(
     "changes", [{"title": "New"}, {"description": "New"}, {"priority": Priority.LOW}, {"assigned_to": None}]
 )
-def test_nobody_is_told_of_other_changes(announce, customer, agent, changes):
+def test_nobody_is_notified_of_other_changes(announce, customer, agent, changes):
     ticket = TicketFactory(created_by=customer, assigned_to=agent)
     actions.update_ticket(by(agent), ticket.pk, changes=changes)
     announce()
@@ -142,53 +121,54 @@ def test_nobody_is_told_of_other_changes(announce, customer, agent, changes):
     assert not Notification.objects.exists()
 
 
-def test_inactive_users_are_told_nothing(announce, customer, agent, ticket):
+def test_inactive_users_are_not_notified(announce, customer, agent, ticket):
     User.objects.update(is_active=False)
     actions.create_ticket(by(customer), title="T", description="D")
-    actions.add_comment(by(agent), ticket.pk, content="Hello")
+    add_comment(ticket, agent)
     announce()
 
     assert not Notification.objects.exists()
 
 
-def test_numbers_have_no_holes_and_each_user_has_their_own(announce, inbox, customer, agent):
+def test_each_stream_has_its_own_numbers_without_gaps(announce, inbox, customer, agent):
     tickets = [TicketFactory(created_by=user, assigned_to=agent) for user in (customer, UserFactory(), customer)]
     for ticket in tickets * 2:
-        actions.add_comment(by(ticket.created_by), ticket.pk, content="Hello")
+        add_comment(ticket, ticket.created_by)
         actions.update_ticket(by(agent), ticket.pk, changes={"status": "closed"})
     announce()
 
-    assert [item["seq"] for item in inbox(agent)] == [6, 5, 4, 3, 2, 1]
-    assert [item["seq"] for item in inbox(customer)] == [2, 1]
+    assert [one["seq"] for one in inbox(agent)] == [6, 5, 4, 3, 2, 1]
+    assert [one["seq"] for one in inbox(customer)] == [2, 1]
 
 
-def test_a_muted_kind_takes_no_number_and_others_go_on_without_a_hole(announce, inbox, customer, agent, ticket):
-    NotificationPreference.objects.create(user=customer, kind="comment_added", channel=Channel.LIVE, is_enabled=False)
-    NotificationPreference.objects.create(
-        user=customer, kind="status_changed", channel=Channel.EMAIL, is_enabled=False
-    )
+def disable(user, kind, channel):
+    NotificationPreference.objects.create(user=user, kind=kind, channel=channel, is_enabled=False)
+
+
+def test_a_disabled_kind_takes_no_number(announce, inbox, customer, agent, ticket):
+    disable(customer, "comment_added", Channel.LIVE)
+    disable(customer, "status_changed", Channel.EMAIL)
     Ticket.objects.update(assigned_to=agent)
     for status in ("in_progress", "resolved"):
         actions.update_ticket(by(agent), ticket.pk, changes={"status": status})
-        actions.add_comment(by(UserFactory(agent=True)), ticket.pk, content="Hello")
+        add_comment(ticket, UserFactory(agent=True))
     announce()
 
-    assert [(item["seq"], item["type"]) for item in inbox(customer)] == [(2, "status_changed"), (1, "status_changed")]
-    assert [(item["seq"], item["type"]) for item in inbox(agent)] == [(2, "comment_added"), (1, "comment_added")]
+    assert [(one["seq"], one["type"]) for one in inbox(customer)] == [(2, "status_changed"), (1, "status_changed")]
+    assert [(one["seq"], one["type"]) for one in inbox(agent)] == [(2, "comment_added"), (1, "comment_added")]
 
 
-def test_what_everybody_has_muted_is_announced_to_nobody(announce, customer, agent, ticket):
-    NotificationPreference.objects.create(user=customer, kind="comment_added", channel=Channel.LIVE, is_enabled=False)
-    actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+def test_an_event_without_recipients_is_announced_and_has_no_frame(add_comments, customer):
+    disable(customer, "comment_added", Channel.LIVE)
+    add_comments()
 
     assert not Notification.objects.exists()
     assert not Frame.objects.exists()
     assert not TicketEvent.objects.unannounced().exists()
 
 
-def test_an_event_of_a_deleted_ticket_is_told_nobody(announce, agent, ticket):
-    actions.add_comment(by(agent), ticket.pk, content="Hello")
+def test_nobody_is_notified_of_an_event_of_a_deleted_ticket(announce, agent, ticket):
+    add_comment(ticket, agent)
     actions.delete_ticket(by(agent), ticket.pk)
     announce()
 
@@ -196,47 +176,43 @@ def test_an_event_of_a_deleted_ticket_is_told_nobody(announce, agent, ticket):
     assert not TicketEvent.objects.unannounced().exists()
 
 
-def test_what_one_may_see_no_longer_is_withdrawn_and_keeps_its_number(announce, inbox, customer, agent, ticket):
+def test_a_notification_that_may_no_longer_be_seen_is_withdrawn_and_keeps_its_number(
+    announce, inbox, customer, agent, ticket
+):
     actions.create_ticket(by(customer), title="Secret", description="D")
     announce()
-    event = TicketEvent.objects.get()
-    gone = [{**head(event), "type": "withdrawn", "message": "This is no longer available"}]
+    withdrawn = [item({"type": "withdrawn", "message": "This is no longer available"})]
 
     User.objects.filter(pk=agent.pk).update(role=Role.CUSTOMER)
-    assert inbox(agent) == gone
+    assert inbox(agent) == withdrawn
     User.objects.filter(pk=agent.pk).update(role=Role.AGENT)
     Ticket.objects.exclude(pk=ticket.pk).delete()
-    assert inbox(agent) == gone
+    assert inbox(agent) == withdrawn
 
 
-def test_what_came_after_a_number_is_told_oldest_first(announce, inbox, customer, agent, ticket):
-    for _ in range(3):
-        actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+def test_notifications_after_a_number_are_listed_oldest_first(add_comments, inbox, customer):
+    add_comments(3)
 
-    assert [item["seq"] for item in inbox(customer, "?after_seq=1")] == [2, 3]
-    assert [item["seq"] for item in inbox(customer, "?after_seq=0")] == [1, 2, 3]
+    assert [one["seq"] for one in inbox(customer, "?after_seq=1")] == [2, 3]
+    assert [one["seq"] for one in inbox(customer, "?after_seq=0")] == [1, 2, 3]
     assert inbox(customer, "?after_seq=3") == []
 
 
-def test_one_or_all_are_marked_as_read(announce, api, inbox, customer, agent, ticket):
-    for _ in range(4):
-        actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+def test_one_or_all_are_marked_as_read(add_comments, api, inbox, customer):
+    add_comments(4)
     client = api(customer)
 
     assert client.get(f"{INBOX}unread/").json() == {"unread": 4}
     assert client.post(f"{INBOX}2/read/").status_code == 204
     assert client.get(f"{INBOX}unread/").json() == {"unread": 3}
     assert client.post(f"{INBOX}read/", {"up_to_seq": 3}).json() == {"unread": 1}
-    assert [item["seq"] for item in inbox(customer, "?unread=true")] == [4]
-    assert [item["seq"] for item in inbox(customer, "?unread=false")] == [3, 2, 1]
+    assert [one["seq"] for one in inbox(customer, "?unread=true")] == [4]
+    assert [one["seq"] for one in inbox(customer, "?unread=false")] == [3, 2, 1]
 
 
-def test_marking_up_to_0_marks_nothing(announce, api, customer, agent, ticket):
+def test_marking_up_to_0_marks_nothing(add_comments, api, customer):
     assert api(customer).post(f"{INBOX}read/", {"up_to_seq": 0}).json() == {"unread": 0}
-    actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+    add_comments()
 
     response = api(customer).post(f"{INBOX}read/", {"up_to_seq": 0})
 
@@ -244,9 +220,8 @@ def test_marking_up_to_0_marks_nothing(announce, api, customer, agent, ticket):
     assert api(customer).post(f"{INBOX}read/", {"up_to_seq": -1}).status_code == 400
 
 
-def test_reading_twice_keeps_the_first_time(announce, api, inbox, customer, agent, ticket):
-    actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+def test_reading_twice_keeps_the_first_time(add_comments, api, inbox, customer):
+    add_comments()
     api(customer).post(f"{INBOX}1/read/")
     first_time = inbox(customer)[0]["read_at"]
 
@@ -255,9 +230,8 @@ def test_reading_twice_keeps_the_first_time(announce, api, inbox, customer, agen
     assert inbox(customer)[0]["read_at"] == first_time
 
 
-def test_another_users_notifications_do_not_exist(announce, api, inbox, customer, stranger, agent, ticket):
-    actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+def test_another_users_notifications_do_not_exist(add_comments, api, inbox, customer, stranger):
+    add_comments()
 
     assert inbox(stranger) == []
     assert api(stranger).post(f"{INBOX}1/read/").status_code == 404
@@ -276,10 +250,8 @@ def test_a_bad_filter_is_400(api, customer, query):
 
 
 @pytest.mark.parametrize("size", [1, 20])
-def test_the_inbox_costs_the_same_queries_whatever_its_length(announce, api, customer, agent, ticket, size):
-    for _ in range(size):
-        actions.add_comment(by(agent), ticket.pk, content="Hello")
-    announce()
+def test_the_inbox_costs_the_same_queries_at_any_length(add_comments, api, customer, size):
+    add_comments(size)
     client = api(customer)
 
     with CaptureQueriesContext(connection) as queries:

@@ -1,4 +1,4 @@
-"""What was told long ago is forgotten: each stream loses its beginning, and clients are told where it begins."""
+"""Old notifications are deleted: each stream loses its beginning, and clients are told where it begins."""
 
 from datetime import timedelta
 
@@ -8,10 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from helpdesk.core.json import dumps
-from helpdesk.notifications import retention
-from helpdesk.notifications.live.frames import frame_of
-from helpdesk.notifications.live.streams import position_of
+from helpdesk.notifications import actions
+from helpdesk.notifications.live.protocol import event_frame, render
 from helpdesk.notifications.models import Frame, Notification, Stream
 from helpdesk.notifications.tasks import delete_old_notifications
 from helpdesk.tickets.models import EventKind, EventSource, TicketEvent
@@ -21,9 +19,12 @@ pytestmark = pytest.mark.django_db
 OLD, YOUNG = 91, 89
 
 
-def tell(*users, ticket, days):
-    """Write to the users' streams what was announced so many days ago."""
-    then = timezone.now() - timedelta(days=days)
+def notify(*users, ticket, ages):
+    """Add an event to the users' streams for each age in days; return the frames."""
+    return [notify_once(*users, ticket=ticket, then=timezone.now() - timedelta(days=days)) for days in ages]
+
+
+def notify_once(*users, ticket, then):
     event = TicketEvent.objects.create(
         ticket=ticket,
         kind=EventKind.STATUS_CHANGED,
@@ -34,7 +35,7 @@ def tell(*users, ticket, days):
         created_at=then,
         announced_at=then,
     )
-    frame = Frame.objects.create(event=event, text=dumps(frame_of(event, ticket, None)).decode())
+    frame = Frame.objects.create(event=event, text=render(event_frame(event, ticket, None)))
     for user in users:
         stream, _ = Stream.objects.get_or_create(user=user)
         stream.last_seq += 1
@@ -49,61 +50,54 @@ def seqs(user):
 
 @pytest.fixture(params=[1_000, 3, 2, 1])
 def batches(request, monkeypatch):
-    """Try it with batches that do and do not end where the old ones do."""
-    monkeypatch.setattr(retention, "BATCH_SIZE", request.param)
+    """Use batches that do and do not end with the last old notification."""
+    monkeypatch.setattr(actions, "BATCH_SIZE", request.param)
 
 
-def test_what_is_old_is_forgotten_and_nothing_younger(batches, customer, stranger, agent, ticket):
-    for days in (OLD + 9, OLD, OLD, YOUNG, 0):
-        tell(customer, ticket=ticket, days=days)
-    tell(stranger, ticket=ticket, days=YOUNG)
-    tell(agent, ticket=ticket, days=OLD)
+def test_old_notifications_are_deleted_and_no_others(batches, customer, stranger, agent, ticket):
+    notify(customer, ticket=ticket, ages=[OLD + 9, OLD, OLD, YOUNG, 0])
+    notify(stranger, ticket=ticket, ages=[YOUNG])
+    notify(agent, ticket=ticket, ages=[OLD])
 
-    assert delete_old_notifications() == 4
-
-    assert (seqs(customer), seqs(stranger), seqs(agent)) == ([4, 5], [1], [])
-    assert delete_old_notifications() == 0
-    assert (seqs(customer), seqs(stranger), seqs(agent)) == ([4, 5], [1], [])
+    for deleted in (4, 0):
+        assert delete_old_notifications() == deleted
+        assert (seqs(customer), seqs(stranger), seqs(agent)) == ([4, 5], [1], [])
 
 
-def test_streams_go_on_where_they_were(customer, ticket):
-    for _ in range(3):
-        tell(customer, ticket=ticket, days=OLD)
+def test_a_stream_keeps_its_numbers_and_its_epoch(customer, ticket):
+    notify(customer, ticket=ticket, ages=[OLD] * 3)
     epoch = Stream.objects.get(user=customer).epoch
 
     delete_old_notifications()
-    tell(customer, ticket=ticket, days=0)
+    notify(customer, ticket=ticket, ages=[0])
 
     assert seqs(customer) == [4]
     assert Stream.objects.get(user=customer).epoch == epoch
 
 
-def test_a_clock_that_was_wrong_makes_no_hole(batches, customer, ticket):
-    for days in (OLD, YOUNG, OLD, YOUNG):
-        tell(customer, ticket=ticket, days=days)
+def test_a_clock_that_was_wrong_makes_no_gap(batches, customer, ticket):
+    notify(customer, ticket=ticket, ages=[OLD, YOUNG, OLD, YOUNG])
 
     assert delete_old_notifications() == 1
 
     assert seqs(customer) == [2, 3, 4]
 
 
-def test_frames_are_forgotten_with_their_last_notification(batches, customer, stranger, ticket):
-    kept_by_a_stranger = tell(stranger, ticket=ticket, days=OLD)
+def test_frames_are_deleted_with_their_last_notification(batches, customer, stranger, ticket):
+    kept = notify(stranger, ticket=ticket, ages=[OLD])
     Notification.objects.update(created_at=timezone.now())
-    tell(customer, ticket=ticket, days=OLD)
-    tell(customer, stranger, ticket=ticket, days=OLD)
-    young = tell(customer, ticket=ticket, days=YOUNG)
+    notify(customer, ticket=ticket, ages=[OLD])
+    kept += notify(customer, stranger, ticket=ticket, ages=[OLD])
+    kept += notify(customer, ticket=ticket, ages=[YOUNG])
 
     delete_old_notifications()
 
-    shared = Notification.objects.get(user=stranger, seq=2).frame
-    assert set(Frame.objects.all()) == {kept_by_a_stranger, shared, young}
+    assert set(Frame.objects.all()) == set(kept)
     assert TicketEvent.objects.count() == 4
 
 
-def test_an_unused_frame_stays_until_it_is_old(customer, ticket):
-    tell(ticket=ticket, days=OLD)
-    young = tell(ticket=ticket, days=YOUNG)
+def test_an_unused_frame_is_kept_until_it_is_old(customer, ticket):
+    _old, young = notify(ticket=ticket, ages=[OLD, YOUNG])
 
     delete_old_notifications()
 
@@ -112,8 +106,7 @@ def test_an_unused_frame_stays_until_it_is_old(customer, ticket):
 
 def test_the_retention_is_a_setting(customer, ticket, settings):
     settings.NOTIFICATION_RETENTION = timedelta(days=7)
-    tell(customer, ticket=ticket, days=8)
-    tell(customer, ticket=ticket, days=6)
+    notify(customer, ticket=ticket, ages=[8, 6])
 
     delete_old_notifications()
 
@@ -121,9 +114,8 @@ def test_the_retention_is_a_setting(customer, ticket, settings):
 
 
 def test_no_statement_deletes_more_than_a_batch(customer, ticket, monkeypatch):
-    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
-    for _ in range(5):
-        tell(customer, ticket=ticket, days=OLD)
+    monkeypatch.setattr(actions, "BATCH_SIZE", 2)
+    notify(customer, ticket=ticket, ages=[OLD] * 5)
 
     with CaptureQueriesContext(connection) as queries:
         delete_old_notifications()
@@ -134,55 +126,52 @@ def test_no_statement_deletes_more_than_a_batch(customer, ticket, monkeypatch):
     assert not Frame.objects.exists()
 
 
-def test_a_stream_begins_where_it_is_left(customer, stranger, ticket):
-    for days in (OLD, OLD, YOUNG):
-        tell(customer, ticket=ticket, days=days)
-    tell(stranger, ticket=ticket, days=OLD)
+def test_a_stream_begins_with_its_oldest_notification_or_with_the_next(customer, stranger, ticket):
+    notify(customer, ticket=ticket, ages=[OLD, OLD, YOUNG])
+    notify(stranger, ticket=ticket, ages=[OLD])
 
     delete_old_notifications()
 
-    assert position_of(customer)[1:] == (3, 3)
-    assert position_of(stranger)[1:] == (1, 2)
+    streams = Stream.objects.with_oldest().order_by("user")
+    assert [(stream.last_seq, stream.oldest) for stream in streams] == [(3, 3), (1, 2)]
 
 
-def test_beat_does_it_every_night(settings):
+def test_beat_runs_it_every_night(settings):
     entry = settings.CELERY_BEAT_SCHEDULE["delete-old-notifications"]
 
     assert entry == {"task": delete_old_notifications.name, "schedule": crontab(hour=3, minute=42)}
 
 
 @pytest.fixture
-def answer_to(client_of, customer):
-    """Return a function from a cursor to where the stream begins, and what the customer hears who resumes from it."""
+def resume(connect_client, customer):
+    """Return a function that resumes from a cursor; it returns where the stream begins, and the answer."""
 
-    def heard(cursor, *, last):
-        client = client_of(customer, v2=True)
-        hello = client.hear()
-        client.say({"type": "resume", "epoch": hello["epoch"], "seq": cursor})
-        return hello["oldest"], client.hear_until(last)
+    def resume(cursor, *, last):
+        client = connect_client(customer, v2=True)
+        hello = client.receive()
+        client.send({"type": "resume", "epoch": hello["epoch"], "seq": cursor})
+        return hello["oldest"], client.receive_until(last)
 
-    return heard
+    return resume
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_client_that_was_away_for_too_long_is_told(answer_to, customer, ticket):
-    for days in (OLD, OLD, YOUNG, 0):
-        tell(customer, ticket=ticket, days=days)
+def test_a_client_that_was_away_for_too_long_is_told_to_resync(resume, customer, ticket):
+    notify(customer, ticket=ticket, ages=[OLD, OLD, YOUNG, 0])
 
     delete_old_notifications()
 
-    assert answer_to(1, last="resync") == (3, [{"type": "resync", "reason": "too_old", "seq": 4}])
-    oldest, (third, fourth, resumed) = answer_to(2, last="resumed")
+    assert resume(1, last="resync") == (3, [{"type": "resync", "reason": "too_old", "seq": 4}])
+    oldest, (third, fourth, resumed) = resume(2, last="resumed")
     assert (oldest, third["seq"], fourth["seq"]) == (3, 3, 4)
     assert resumed == {"type": "resumed", "from": 3, "to": 4}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_client_whose_whole_stream_is_forgotten_goes_on_from_its_end(answer_to, customer, ticket):
-    for _ in range(3):
-        tell(customer, ticket=ticket, days=OLD)
+def test_a_client_of_an_emptied_stream_goes_on_from_its_end(resume, customer, ticket):
+    notify(customer, ticket=ticket, ages=[OLD] * 3)
 
     delete_old_notifications()
 
-    assert answer_to(2, last="resync") == (4, [{"type": "resync", "reason": "too_old", "seq": 3}])
-    assert answer_to(3, last="resumed") == (4, [{"type": "resumed", "from": 4, "to": 3}])
+    assert resume(2, last="resync") == (4, [{"type": "resync", "reason": "too_old", "seq": 3}])
+    assert resume(3, last="resumed") == (4, [{"type": "resumed", "from": 4, "to": 3}])
