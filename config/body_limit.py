@@ -1,6 +1,6 @@
-"""Limits of Daphne's HTTP side: a body over the limit is refused while it arrives, and malformed HTTP is answered 400.
+"""Daphne's HTTP side: a body over the limit is refused while it arrives (413), and malformed HTTP is answered 400.
 
-Twisted, below Daphne, keeps a whole body before it asks the application, however large the body is.
+Twisted, below Daphne, keeps a whole body in memory before the application is called, however large the body is.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 from daphne import http_protocol
 from django.http import HttpResponse
 from rest_framework.exceptions import ParseError
-from twisted.web.http import HTTPChannel
+from twisted.web.http import RESPONSES, HTTPChannel
 
 from helpdesk.core.errors import PayloadTooLarge, to_http_response
 from helpdesk.core.request_id import on_behalf_of
@@ -20,6 +20,9 @@ from helpdesk.core.request_id import on_behalf_of
 LINGER_SECONDS = 5
 
 logger = logging.getLogger(__name__)
+
+# Twisted has the status codes of RFC 2616 (1999); others would be sent as "Unknown Status".
+RESPONSES.update({status.value: status.phrase.encode() for status in HTTPStatus if status not in RESPONSES})
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc] # Twisted is not typed

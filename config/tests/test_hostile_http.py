@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
+
+from compose.embedded.ports import free_port
 
 START_SECONDS = 60
 HOST = b"Connection: close\r\nHost: localhost\r\n"
@@ -55,16 +57,20 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def port():
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def server(port):
     """Run a server without a database, which nothing here may need; it ends with the tests."""
+    with running_server(port, database_port=1) as server:
+        yield server
+
+
+@contextmanager
+def running_server(port, *, database_port):
     environment = os.environ | {
-        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",
+        "DATABASE_URL": f"postgres://nobody@127.0.0.1:{database_port}/nothing",
         "DJANGO_SETTINGS_MODULE": "config.settings.local",
         "DJANGO_DEBUG": "false",
         "THROTTLE_ANON_RATE": "",
@@ -196,3 +202,22 @@ def test_status_codes_younger_than_http_1_1_have_their_reason_phrase(port):
     _unavailable, refused = (answer_to(port, request + body) for _ in range(2))
 
     assert refused.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+
+
+def test_it_ends_within_two_seconds_of_sigterm_although_a_request_waits_for_the_database():
+    port = free_port()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as database,
+        running_server(port, database_port=database.getsockname()[1]) as server,
+        closing(socket.create_connection(("127.0.0.1", port))) as client,
+    ):
+        client.sendall(b"GET /readyz HTTP/1.1\r\n" + HOST + b"\r\n")
+        connection, _ = database.accept()
+        began_at = time.monotonic()
+        server.terminate()
+        server.wait(10)
+        seconds = time.monotonic() - began_at
+        connection.close()
+
+    assert server.returncode == 0
+    assert seconds < 2
