@@ -60,7 +60,7 @@ SERVER_KINDS = {
     ),
     "granian": ServerKind(
         "granian",
-        "config.web_server",
+        "granian",
         [
             *("--interface", "wsgi", "--no-ws", "--host", LOOPBACK, "--port", "{port}"),
             *("--workers", "2", "--blocking-threads", "4"),

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -21,7 +21,8 @@ EXIT_SECONDS = 1.5
 
 Event = dict[str, Any]
 
-wsgi = WSGIMiddleware(wsgi_application, workers=HTTP_THREADS)
+# It has types of its own for the events of ASGI.
+wsgi: Any = WSGIMiddleware(cast("Any", wsgi_application), workers=HTTP_THREADS)
 
 
 async def http(
