@@ -11,8 +11,12 @@ FAULT_SEED ?= 1
 FAULTS_MUTATION ?=
 
 VENV := .venv
+MAINTENANCE := compose/production/postgres/maintenance
 IN_VENV := $(VENV)/bin/python
+INSTALL := $(IN_VENV) -m pip install --disable-pip-version-check --require-hashes --requirement
 STACK := $(IN_VENV) -m compose.embedded
+NPM := $(IN_VENV) -m compose.embedded.node
+CHECKS := types schema migrations settings imports style templates scripts containers proxy locks
 PYTHON_PACKAGES := $(VENV)/.installed
 NODE_PACKAGES := compose/embedded/node_modules/.installed
 TRANSLATIONS := helpdesk/locale/es/LC_MESSAGES/django.mo
@@ -21,11 +25,11 @@ AUDIT_TOOLS := $(VENV)/.installed-audit
 READY := $(PYTHON_PACKAGES) $(TRANSLATIONS)
 
 export FUZZ_EXAMPLES
-# Each command knows its own; one from the shell would run the tests with the wrong settings.
+# Each command sets its own; one from the shell would run the tests with the wrong settings.
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help up production test check format manage shell backup backups restore reset bench fuzz faults containers locks audit
+.PHONY: help up production test check $(CHECKS:%=check-%) format manage shell backup backups restore reset bench fuzz faults containers locks audit
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -40,7 +44,54 @@ test: $(READY) $(CONTAINER_TOOLS) ## Run the tests with servers of their own (AR
 	@$(STACK) run -- $(IN_VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 check: $(PYTHON_PACKAGES) $(CONTAINER_TOOLS) ## Check style, types, imports, migrations, API schema, templates, scripts, container files and lock files
-	@$(STACK) run -- $(IN_VENV) -m compose.embedded.checks
+	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(CHECKS:%=check-%)
+
+check-%: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# No check needs a server.
+check-%: export DJANGO_SECRET_KEY := 0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abc
+check-%: export DATABASE_URL := postgres://nobody@127.0.0.1:1/none
+check-%: export REDIS_URL := redis://none
+check-%: export CELERY_BROKER_URL :=
+check-%: export SITE_URL := https://helpdesk.example.com
+
+check-types:
+	mypy
+
+check-schema:
+	python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+check-migrations:
+	python -W ignore manage.py makemigrations --check --dry-run
+
+check-settings:
+	python manage.py check --fail-level WARNING
+	DJANGO_SETTINGS_MODULE=config.settings.production DJANGO_ALLOWED_HOSTS=helpdesk.example.com EMAIL_HOST=smtp.example.com \
+		python manage.py check --deploy --fail-level WARNING
+
+check-imports:
+	lint-imports
+
+check-style:
+	ruff check --quiet
+	ruff format --check --quiet
+
+check-templates:
+	djade --check --target-version 5.2 $$(find config helpdesk -path '*/templates/*' -name '*.html')
+
+check-scripts:
+	shellcheck --external-sources $$(grep -rlE '^#!.*[/ ](ba)?sh$$' .ci compose --exclude-dir=node_modules)
+
+check-containers:
+	check-jsonschema --builtin-schema vendor.compose-spec docker-compose.local.yml docker-compose.production.yml
+	hadolint compose/*/*/Dockerfile
+	kubernetes-validate --strict --quiet -k 1.33 compose/production/kubernetes/*.yaml
+
+check-proxy:
+	caddy validate --config compose/production/proxy/Caddyfile
+	caddy fmt --diff compose/production/proxy/Caddyfile
+
+check-locks:
+	.ci/check-locks
 
 format: $(PYTHON_PACKAGES) ## Format the code, and fix what can be fixed safely
 	@$(IN_VENV) -m ruff check --fix-only --quiet .
@@ -53,10 +104,10 @@ shell: $(READY) ## Open a Django shell on the stack's database, whether the stac
 	@$(STACK) exec -- $(IN_VENV) manage.py shell $(ARGS)
 
 backup: $(PYTHON_PACKAGES) ## Back up the stack's database into DATA_DIR/backups, whether the stack runs or not
-	@$(STACK) backup
+	@$(STACK) exec -- $(MAINTENANCE)/backup
 
-backups: $(PYTHON_PACKAGES) ## List the backups, the newest first
-	@$(STACK) backups
+backups: ## List the backups, the newest first
+	@BACKUP_DIR="$${DATA_DIR:-.data}/backups" $(MAINTENANCE)/backups
 
 restore: $(PYTHON_PACKAGES) ## Put a backup in the place of the database, while the stack does not run (NAME=backup_….dump)
 	@$(STACK) restore "$(NAME)"
@@ -79,26 +130,34 @@ containers: $(READY) $(CONTAINER_TOOLS) ## Build the stacks of the compose files
 	@$(STACK) run -- $(IN_VENV) -m pytest --containers -m "" -p no:randomly --timeout 1800 --verbose \
 		compose/tests/test_production_contract.py compose/tests/test_containers.py compose/tests/test_local_containers.py $(ARGS)
 
-locks: $(PYTHON_PACKAGES) ## Pin requirements/*.in and compose/embedded/package.json anew (ARGS=--upgrade for newer versions)
+locks: $(PYTHON_PACKAGES) ## Pin what requirements/*.in ask for (ARGS=--upgrade for newer versions)
 	@for name in base local production containers node audit; do \
 		$(IN_VENV) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 			--custom-compile-command "make locks" $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
 audit: $(AUDIT_TOOLS) $(NODE_PACKAGES) ## Ask PyPI and npm for known vulnerabilities of what the lock files pin
-	@$(IN_VENV) -m compose.embedded.audit
+	@status=0; for lock in requirements/*.txt; do \
+		$(IN_VENV) -m pip_audit --strict --require-hashes --disable-pip --progress-spinner off --requirement $$lock || status=1; \
+	done; $(NPM) audit --package-lock-only || status=1; exit $$status
 
 $(PYTHON_PACKAGES): requirements/local.txt
-	@$(PYTHON) compose/embedded/install.py
+	@$(PYTHON) -c $(IS_NEW_ENOUGH) || { echo "Python 3.11 or newer is needed: run \`make up PYTHON=/path/to/a/newer/python3\`."; exit 1; }
+	@$(IN_VENV) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(INSTALL) $<
+	@touch $@
 
 %.mo: %.po $(PYTHON_PACKAGES)
 	@$(IN_VENV) -m babel.messages.frontend --quiet compile --input-file $< --output-file $@
 
 $(CONTAINER_TOOLS): $(PYTHON_PACKAGES) requirements/containers.txt
-	@$(PYTHON) compose/embedded/install.py containers
+	@$(INSTALL) requirements/containers.txt
+	@touch $@
 
 $(AUDIT_TOOLS): $(PYTHON_PACKAGES) requirements/audit.txt
-	@$(PYTHON) compose/embedded/install.py audit
+	@$(INSTALL) requirements/audit.txt
+	@touch $@
 
 $(NODE_PACKAGES): $(PYTHON_PACKAGES) requirements/node.txt compose/embedded/package-lock.json
-	@$(IN_VENV) -m compose.embedded.node
+	@$(NPM) ci --ignore-scripts --loglevel=error
+	@touch $@

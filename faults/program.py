@@ -6,9 +6,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from compose.embedded.guard import Guard
 from compose.embedded.options import ROOT
-from compose.embedded.processes import kill_group
+from compose.embedded.processes import kill_group, start_process
 from helpdesk.testing import wait_until
 
 TIMEOUT_SECONDS = 60.0
@@ -23,14 +22,12 @@ class Program:
         command: Sequence[str],
         *,
         folder: Path,
-        guard: Guard,
         environment: Mapping[str, str],
         is_ready: Callable[[], object],
     ) -> None:
         self.name = name
         self.command = command
         self.log = folder / f"{name}.log"
-        self.guard = guard
         self.environment = environment
         self.is_ready = is_ready
         self.process: subprocess.Popen[bytes] | None = None
@@ -49,16 +46,15 @@ class Program:
         """Start it without waiting until it is ready."""
         with self.log.open("ab") as log:
             self.log_offset = log.tell()
-            self.process = subprocess.Popen(
+            self.process = start_process(
                 self.command,
+                end_signal=signal.SIGKILL,
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
-        self.guard.will_end(self.process.pid)
 
     def output(self) -> str:
         """Return the output since the last start."""

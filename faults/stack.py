@@ -11,7 +11,6 @@ import psycopg
 import redis
 
 from compose.embedded import valkey
-from compose.embedded.guard import Guard
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
@@ -39,10 +38,9 @@ HAS_LEADER = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AN
 class FaultStack(Site):
     """Created by `running_stack`; every program of it runs between two tests."""
 
-    def __init__(self, folder: Path, guard: Guard, *, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
         super().__init__()
         self.folder = folder
-        self.guard = guard
         self.valkey_port, self.mail_port = free_port(), free_port()
         self.created: list[Program] = []
         self.environment = {
@@ -54,7 +52,7 @@ class FaultStack(Site):
             "EMAIL_PORT": str(self.mail_port),
             **environment,
         }
-        self.postgres = Postgres(folder / "postgres", guard)
+        self.postgres = Postgres(folder / "postgres")
         self.valkey = self.create_program("valkey", valkey_command(self.valkey_port), self.valkey_answers)
         self.mail = self.create_program("mail", self.mail_command(), self.mail_answers)
         self.product_programs = self.create_product_programs()
@@ -64,9 +62,7 @@ class FaultStack(Site):
         raise NotImplementedError
 
     def create_program(self, name: str, command: list[str], is_ready: Callable[[], object]) -> Program:
-        program = Program(
-            name, command, folder=self.folder, guard=self.guard, environment=self.environment, is_ready=is_ready
-        )
+        program = Program(name, command, folder=self.folder, environment=self.environment, is_ready=is_ready)
         self.created.append(program)
         return program
 
@@ -126,11 +122,11 @@ class FaultStack(Site):
 class LocalStack(FaultStack):
     """The product with the settings of faults/settings.py, without a proxy."""
 
-    def __init__(self, folder: Path, guard: Guard, *, mutation: str = "") -> None:
+    def __init__(self, folder: Path, *, mutation: str = "") -> None:
         self.web_port = free_port()
         self.url = f"http://{LOOPBACK}:{self.web_port}"
         environment = {"DJANGO_SETTINGS_MODULE": "faults.settings", "FAULTS_MUTATION": mutation}
-        super().__init__(folder, guard, environment=environment)
+        super().__init__(folder, environment=environment)
 
     def create_product_programs(self) -> list[Program]:
         daphne = [sys.executable, "-m", "daphne", "-b", LOOPBACK, "-p", str(self.web_port), "config.asgi:application"]
@@ -156,15 +152,14 @@ def valkey_command(port: int) -> list[str]:
 class Postgres:
     """A PostgreSQL that restarts on the same port."""
 
-    def __init__(self, home: Path, guard: Guard) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
-        self.guard = guard
         self.exits = ExitStack()
         self.url = ""
         self.pid = 0
 
     def start(self) -> None:
-        server = self.exits.enter_context(running_postgres(self.home, guard=self.guard))
+        server = self.exits.enter_context(running_postgres(self.home))
         self.url, self.pid = server.url, server.process.pid
 
     def kill(self) -> None:
@@ -176,12 +171,10 @@ class Postgres:
 
 
 @contextmanager
-def running_stack(create: Callable[[Path, Guard], AnyStack]) -> Iterator[AnyStack]:
+def running_stack(create: Callable[[Path], AnyStack]) -> Iterator[AnyStack]:
     """Run a stack with demo users and no tickets."""
     with ExitStack() as exits:
-        guard = exits.enter_context(Guard())
-        folder = exits.enter_context(temporary_folder(guard))
-        stack = create(folder, guard)
+        stack = create(exits.enter_context(temporary_folder()))
         exits.callback(stack.postgres.stop)
         stack.postgres.start()
         stack.environment["DATABASE_URL"] = stack.postgres.url

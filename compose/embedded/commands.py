@@ -1,35 +1,44 @@
 """The embedded stack: python -m compose.embedded, and one of these:
 
 up                run the stack in the foreground
-production        run the topology of production in the foreground
+production        run the processes of production in the foreground
 run -- COMMAND…   run a command with fresh servers, which are removed after it
 exec -- COMMAND…  run a command with the servers of the stack, which are started if it does not run
-backup            back up the database of the stack
-backups           list the backups
-restore NAME      put a backup in the place of the database
+restore NAME      put a backup in the place of the database, while the stack does not run
 reset             empty the data folder, but for the backups
 """
 
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from compose.embedded import data_dir as data_dirs
-from compose.embedded.backups import back_up, list_backups, restore
-from compose.embedded.command import run_command
-from compose.embedded.errors import Refusal
-from compose.embedded.options import read_options, read_production_options
+from compose.embedded import valkey
+from compose.embedded.errors import UserError
+from compose.embedded.options import ROOT, Options, read_options, read_production_options
+from compose.embedded.processes import kill_group, signal_at_parent_end
 from compose.embedded.production import run_production
-from compose.embedded.servers import reachable_servers, throwaway_servers
+from compose.embedded.servers import lasting_servers, reachable_servers, throwaway_servers
 from compose.embedded.stack import run_stack
+
+STOP_SECONDS = 5
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RESTORE = ROOT / "compose" / "production" / "postgres" / "maintenance" / "restore"
 
 
 def main(arguments: Sequence[str]) -> int | str:
     """Run a command and return its exit code, or the reason why it did not run."""
-    _exit_on_signals()
+    # The ordinary way, so that everything that was opened is closed.
+    for number in SIGNALS:
+        signal.signal(number, _exit)
+    if "MAKELEVEL" in os.environ:
+        signal_at_parent_end(signal.SIGTERM, os.getppid())
     try:
         return _run(arguments)
-    except (Refusal, OSError) as reason:
+    except (UserError, OSError) as reason:
         return f"helpdesk: {reason}"
 
 
@@ -37,41 +46,73 @@ def _run(arguments: Sequence[str]) -> int:
     match arguments:
         case ["up"]:
             run_stack(read_options())
-            return 0
         case ["production"]:
             run_production(read_production_options())
-            return 0
         case ["run", "--", *command] if command:
             with throwaway_servers() as variables:
                 return run_command(command, variables)
         case ["exec", "--", *command] if command:
             with reachable_servers(read_options()) as variables:
                 return run_command(command, variables)
-        case ["backup"]:
-            return back_up(read_options())
-        case ["backups"]:
-            return list_backups(read_options())
         case ["restore", name]:
-            return restore(read_options(), name)
+            return _restore(read_options(), name)
         case ["reset"]:
-            return _reset()
-    print(__doc__, file=sys.stderr)
-    return 2
-
-
-def _reset() -> int:
-    path = read_options().data_dir
-    print(f"Emptied {path}." if data_dirs.reset(path) else f"There is nothing in {path}.")
+            path = read_options().data_dir
+            print(f"Emptied {path}." if data_dirs.reset(path) else f"There is nothing in {path}.")
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
     return 0
 
 
-def _exit_on_signals() -> None:
-    """Have signals end this process the ordinary way, so that everything it has opened is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit)
+def _restore(options: Options, name: str) -> int:
+    with data_dirs.claim(options.data_dir) as data_dir, lasting_servers(data_dir, options) as servers:
+        code = run_command([str(RESTORE), name], servers.variables)
+        if code == 0 and options.redis_url:
+            print("helpdesk: Empty the Redis that REDIS_URL names: it holds lists of what was there before.")
+        elif code == 0:
+            valkey.empty(servers.variables["REDIS_URL"])
+        return code
+
+
+def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run the command in the foreground and return its exit code, 128 and more for a signal, as a shell does.
+
+    On a terminal the command shares our group, so that Ctrl-C reaches both and it can read the keyboard. Elsewhere it
+    gets a group of its own, and what is left of that in the end is killed.
+    """
+    on_terminal = sys.stdin.isatty()
+    early: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
+
+    def forward(number: int, _: object) -> None:
+        if process is None:
+            early.append(number)
+            return
+        if not (on_terminal and number == signal.SIGINT):
+            process.send_signal(number)
+        if number != signal.SIGINT:
+            signal.alarm(STOP_SECONDS)
+
+    # Before the command starts: a signal that ended us just after its start would leave it behind.
+    for number in SIGNALS:
+        signal.signal(number, forward)
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **variables},
+        process_group=None if on_terminal else 0,
+        preexec_fn=partial(signal_at_parent_end, signal.SIGTERM, os.getpid()),  # noqa: PLW1509 -- there are no threads
+    )
+    signal.signal(signal.SIGALRM, lambda *_: process.kill())
+    for came in early:
+        forward(came, None)
+    code = process.wait()
+    if not on_terminal:
+        kill_group(process.pid)
+    return code if code >= 0 else 128 - code
 
 
 def _exit(number: int, _: object) -> None:
-    for later in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for later in SIGNALS:
         signal.signal(later, signal.SIG_IGN)
     sys.exit(128 + number)

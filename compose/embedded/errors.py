@@ -1,5 +1,5 @@
-"""What the embedded stack raises."""
+"""Errors of the embedded stack."""
 
 
-class Refusal(Exception):  # noqa: N818 -- it is an answer to a person, not a defect
-    """A reason not to go on, told to the person in one line and without a trace."""
+class UserError(Exception):
+    """A reason not to go on, shown to the user in one line and without a trace."""

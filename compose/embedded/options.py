@@ -1,11 +1,11 @@
-"""What the environment says about the stack."""
+"""The options of the stack, which are read from the environment."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compose.embedded.errors import Refusal
+from compose.embedded.errors import UserError
 from compose.embedded.ports import HIGHEST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def read_options(environment: Mapping[str, str] = os.environ) -> Options:
 
 
 def read_production_options(environment: Mapping[str, str] = os.environ) -> Options:
-    """Return the same but for what keeps a production stack apart from that of `make up`."""
+    """Return the same, but for the port and the folder, so that both stacks can run at once."""
     return replace(
         read_options(environment),
         port=_port(environment, "PRODUCTION_PORT", 8443),
@@ -51,12 +51,12 @@ def read_production_options(environment: Mapping[str, str] = os.environ) -> Opti
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     port = _number(environment, name, default)
     if port > HIGHEST or (port == 0 and default):
-        raise Refusal(f"{name} is {port}: it must be a port, 1 to {HIGHEST}.")
+        raise UserError(f"{name} is {port}: it must be a port, 1 to {HIGHEST}.")
     return port
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdigit()):
-        raise Refusal(f"{name} is {text!r}: it must be a whole number.")
+        raise UserError(f"{name} is {text!r}: it must be a whole number.")
     return int(text)

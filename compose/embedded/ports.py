@@ -3,14 +3,14 @@
 import socket
 from collections.abc import Mapping
 
-from compose.embedded.errors import Refusal
+from compose.embedded.errors import UserError
 
 LOOPBACK = "127.0.0.1"
 HIGHEST = 65_535
 
 
 def free_port(*, preferred: int | None = None) -> int:
-    """Return the preferred port if nobody has it, else one that the system picks."""
+    """Return the preferred port if it is free, else one that the system picks."""
     if preferred is not None and is_free(preferred):
         return preferred
     with socket.socket() as probe:
@@ -31,15 +31,15 @@ def answers(port: int) -> bool:
 
 
 def require_free(wanted: Mapping[str, int], *, command: str = "make up") -> None:
-    """Refuse, naming the variable to set, when one of the ports by variable is taken or given twice."""
+    """Raise UserError, which names the variable to set, when a port is taken or given twice."""
     owners: dict[int, str] = {}
     for variable, port in wanted.items():
         if port in owners:
-            raise Refusal(f"{owners[port]} and {variable} are both {port}: set one of them to another port.")
+            raise UserError(f"{owners[port]} and {variable} are both {port}: set one of them to another port.")
         owners[port] = variable
         if not is_free(port):
             other = next((p for p in range(port + 1, HIGHEST) if p not in wanted.values() and is_free(p)), 0)
-            raise Refusal(
+            raise UserError(
                 f"Port {port} is already in use: set {variable}, for example `{command} {variable}={other}`."
             )
 

@@ -1,18 +1,29 @@
-"""Servers as child processes: how they are watched and stopped, and what they said last."""
+"""Child processes: how they are started and stopped, and how they end with their parent."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from compose.embedded.errors import UserError
+from compose.embedded.ports import free_port
+
 LAST_LINES = 5
 LEFTOVER_SECONDS = 3.0
+START_ATTEMPTS = 3
+START_SECONDS = 60
+PR_SET_PDEATHSIG = 1  # prctl(2)
+LIBC = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
@@ -25,8 +36,51 @@ class Server:
     log: Path
 
 
+def start_process(
+    command: Sequence[str], *, end_signal: int = signal.SIGTERM, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start the leader of a session, which gets the signal when this process (or thread) ends without stopping it."""
+    at_parent_end = partial(signal_at_parent_end, end_signal, os.getpid())
+    return subprocess.Popen(command, preexec_fn=at_parent_end, start_new_session=True, **options)  # noqa: PLW1509
+
+
+def signal_at_parent_end(number: int, parent: int) -> None:
+    """Have the kernel send this process a signal when its parent ends, however it ends. Only Linux can."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)
+
+
+def start_server(
+    name: str,
+    spawn: Callable[[int], subprocess.Popen[bytes]],
+    answers: Callable[[int], bool],
+    *,
+    log: Path,
+    port: int | None = None,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a server on a port, by preference the given one, and return both when it answers.
+
+    It is tried more than once, because another program may take the port meanwhile.
+    """
+    for _ in range(START_ATTEMPTS):
+        port = free_port(preferred=port)
+        process = spawn(port)
+        deadline = time.monotonic() + START_SECONDS
+        with ExitStack() as stack:
+            stack.callback(stop, process, [])
+            while process.poll() is None and time.monotonic() < deadline:
+                if answers(port):
+                    stack.pop_all()
+                    return process, port
+                time.sleep(0.05)
+    last_lines = " | ".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+    raise UserError(f"{name} does not start (`make reset` empties the data folder): {last_lines}")
+
+
 def stop(process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]) -> None:
-    """Send each signal in turn and give it its seconds; whatever is left of the group in the end is killed."""
+    """Send each signal in turn and wait its seconds, then kill what is left of the group."""
     for number, seconds in steps:
         with suppress(subprocess.TimeoutExpired):
             if process.poll() is None:
@@ -42,40 +96,16 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def lives(process: psutil.Process) -> bool:
-    """Tell whether a process runs; one that only waits to be noticed by its parent does not."""
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def kill_survivors(processes: Sequence[psutil.Process], *, after_seconds: float) -> None:
-    """Give processes that were asked to end the seconds to do so."""
-    deadline = time.monotonic() + after_seconds
-    while any(lives(process) for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def end_leftovers(processes: Sequence[psutil.Process], *, with_signal: int = signal.SIGTERM) -> None:
-    """End what a killed stack has left running."""
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(with_signal)
-    kill_survivors(processes, after_seconds=LEFTOVER_SECONDS)
-
-
-def processes_in(folder: Path, name: str) -> list[psutil.Process]:
-    """Return the processes of a program whose working directory is the folder."""
-    return [
+def end_leftovers(folder: Path, name: str, *, with_signal: int = signal.SIGTERM) -> None:
+    """End the processes of a program in a working directory, which a killed stack has left there."""
+    found = [
         process
         for process in psutil.process_iter(["name", "cwd"])
         if process.info["name"] == name and process.info["cwd"] == str(folder.resolve())
     ]
-
-
-def last_lines(log: Path) -> str:
-    return " | ".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+    for process in found:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(with_signal)
+    for process in psutil.wait_procs(found, timeout=LEFTOVER_SECONDS)[1]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -1,4 +1,4 @@
-"""Secrets that are made once and kept in a file."""
+"""Secrets that are made once and kept in a file which only its owner may read."""
 
 import os
 import secrets
@@ -6,7 +6,6 @@ from pathlib import Path
 
 
 def read_or_make(file: Path) -> str:
-    """Return the secret in a file that only its owner may read; make it when it is missing."""
     if not file.exists():
         new = file.with_suffix(".new")
         new.unlink(missing_ok=True)
@@ -16,6 +15,6 @@ def read_or_make(file: Path) -> str:
 
 
 def write(file: Path, content: str) -> None:
-    """Write a file that did not exist and that only its owner may read."""
+    """Write a file that does not exist yet."""
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.write(content)

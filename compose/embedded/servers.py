@@ -2,21 +2,24 @@
 
 import os
 import secrets
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from compose.embedded import data_dir as data_dirs
 from compose.embedded import secret
 from compose.embedded.data_dir import DataDir
-from compose.embedded.guard import Guard
 from compose.embedded.options import Options
-from compose.embedded.postgres import running_postgres
+from compose.embedded.postgres import PLACE_FOR_ROOT, find_programs, running_postgres
 from compose.embedded.processes import Server
-from compose.embedded.progress import step
 from compose.embedded.valkey import running_valkey
+
+# Servers that end at this moment may still write.
+REMOVE_AT_PARENT_END = 'cat; until rm -rf -- "$0" 2>/dev/null; do sleep 0.1; done'
 
 
 @dataclass(frozen=True)
@@ -28,20 +31,18 @@ class Servers:
 
 
 @contextmanager
-def lasting_servers(data_dir: DataDir, options: Options, guard: Guard) -> Iterator[Servers]:
+def lasting_servers(data_dir: DataDir, options: Options) -> Iterator[Servers]:
     """Run the servers that the environment does not name, with their data in the data folder."""
     with ExitStack() as stack:
         running = []
         database_url, redis_url = options.database_url, options.redis_url
         if not database_url:
-            with step("Start PostgreSQL"):
-                running.append(stack.enter_context(running_postgres(data_dir.postgres, guard=guard)))
+            running.append(stack.enter_context(running_postgres(data_dir.postgres)))
             database_url = running[-1].url
         if not redis_url:
-            with step("Start Valkey"):
-                running.append(stack.enter_context(running_valkey(data_dir.valkey, guard=guard)))
+            running.append(stack.enter_context(running_valkey(data_dir.valkey)))
             redis_url = running[-1].url
-        variables = {
+        variables = maintenance_variables(data_dir, database_url) | {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "CELERY_BROKER_URL": options.broker_url or redis_url,
@@ -51,15 +52,29 @@ def lasting_servers(data_dir: DataDir, options: Options, guard: Guard) -> Iterat
         yield Servers(running, variables)
 
 
+def maintenance_variables(data_dir: DataDir, database_url: str) -> dict[str, str]:
+    """Return what the commands of PostgreSQL's image need: backup, restore and rmbackup."""
+    data_dir.backups.mkdir(mode=0o700, exist_ok=True)
+    url = urlsplit(database_url)
+    return {
+        "PATH": f"{find_programs()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "BACKUP_DIR": str(data_dir.backups),
+        "POSTGRES_HOST": url.hostname or "",
+        "POSTGRES_PORT": str(url.port or 5432),
+        "POSTGRES_DB": unquote(url.path.removeprefix("/")),
+        "POSTGRES_USER": unquote(url.username or ""),
+        "POSTGRES_PASSWORD": unquote(url.password or ""),
+    }
+
+
 @contextmanager
 def throwaway_servers() -> Iterator[dict[str, str]]:
     """Run empty servers in a temporary folder and yield the variables that lead to them."""
     with ExitStack() as stack:
-        guard = stack.enter_context(Guard())
-        folder = stack.enter_context(temporary_folder(guard))
-        postgres = stack.enter_context(running_postgres(folder / "postgres", guard=guard, throwaway=True))
+        folder = stack.enter_context(temporary_folder())
+        postgres = stack.enter_context(running_postgres(folder / "postgres", throwaway=True))
         (folder / "valkey").mkdir(mode=0o700)
-        valkey = stack.enter_context(running_valkey(folder / "valkey", guard=guard, throwaway=True))
+        valkey = stack.enter_context(running_valkey(folder / "valkey", throwaway=True))
         yield {
             "DATABASE_URL": postgres.url,
             "REDIS_URL": valkey.url,
@@ -69,14 +84,17 @@ def throwaway_servers() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def temporary_folder(guard: Guard) -> Iterator[Path]:
-    """Make a folder for servers, which is removed in the end, whatever ends us."""
-    with tempfile.TemporaryDirectory(prefix="helpdesk-") as name:
-        folder = Path(name).resolve()
-        guard.will_remove(folder)
-        if os.geteuid() == 0:
-            # PostgreSQL, which runs under another account then, has to get through.
-            folder.chmod(0o711)
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for servers, which is removed when this process ends, however it ends."""
+    place = None
+    if os.geteuid() == 0:
+        # There PostgreSQL can reach it, which runs as another account then.
+        place = PLACE_FOR_ROOT
+        place.mkdir(mode=0o711, parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="temporary-", dir=place)).resolve()
+    folder.chmod(0o711)
+    remove = ["sh", "-c", REMOVE_AT_PARENT_END, str(folder)]
+    with subprocess.Popen(remove, stdin=subprocess.PIPE, start_new_session=True):
         yield folder
 
 
@@ -84,13 +102,10 @@ def temporary_folder(guard: Guard) -> Iterator[Path]:
 def reachable_servers(options: Options) -> Iterator[dict[str, str]]:
     """Yield the variables of the stack that runs on the data folder; run its servers if none does."""
     if data_dirs.is_claimed(options.data_dir):
-        yield _read_published(DataDir(options.data_dir))
+        lines = DataDir(options.data_dir).environment.read_text().splitlines()
+        yield {name: value for name, _, value in (line.partition("=") for line in lines)}
         return
-    with (
-        Guard() as guard,
-        data_dirs.claim(options.data_dir) as data_dir,
-        lasting_servers(data_dir, options, guard) as servers,
-    ):
+    with data_dirs.claim(options.data_dir) as data_dir, lasting_servers(data_dir, options) as servers:
         yield servers.variables
 
 
@@ -102,8 +117,3 @@ def _published(data_dir: DataDir, variables: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         data_dir.environment.unlink(missing_ok=True)
-
-
-def _read_published(data_dir: DataDir) -> dict[str, str]:
-    lines = data_dir.environment.read_text().splitlines()
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}

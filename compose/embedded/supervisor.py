@@ -1,4 +1,4 @@
-"""Runs the processes of the stack together under honcho, and sees that none outlives them."""
+"""Runs the processes of a stack under honcho, until one of them ends or a signal comes."""
 
 # mypy: allow-untyped-calls
 
@@ -6,115 +6,63 @@ import multiprocessing
 import os
 import shlex
 import signal
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import honcho.compat
 import honcho.manager
 import honcho.process
 
-from compose.embedded.guard import Guard
 from compose.embedded.options import ROOT
-from compose.embedded.processes import kill_group
+from compose.embedded.processes import kill_group, signal_at_parent_end
 
-KILL_SECONDS = 3
+KILL_SECONDS = 2.5
 
 
-def supervise(
-    commands: Mapping[str, list[str]],
-    *,
-    environment: Mapping[str, str],
-    guard: Guard,
-    on_start: Callable[[], None],
-) -> str | None:
-    """Run the commands until one ends or a signal comes; return why it was over, None when it was asked for."""
-    # The commands' leaders and the guard are shared with honcho's helpers, which only a fork can do.
+def supervise(commands: Mapping[str, list[str]], environment: Mapping[str, str], beside: Callable[[], None]) -> bool:
+    """Run the commands, and a function in a process beside them; return whether a signal ended them."""
+    # As honcho needs it where its processes get objects of ours.
     multiprocessing.set_start_method("fork", force=True)
+    multiprocessing.Process(target=_end_with_parent, args=[beside, os.getpid()], daemon=True).start()
     honcho.manager.KILL_WAIT = KILL_SECONDS
-    supervisor = Supervisor(on_start)
+    manager = honcho.manager.Manager()
+    # Of these two there is no public form.
+    manager._procmgr = Leaders()  # noqa: SLF001
     for name, command in commands.items():
-        process = supervisor.add_process(name, f"exec {shlex.join(command)}", env=dict(environment), cwd=str(ROOT))
-        process._child_ctor = partial(Leader, guard=guard)  # noqa: SLF001 -- honcho offers no other way
+        process = manager.add_process(name, f"exec {shlex.join(command)}", env=dict(environment), cwd=str(ROOT))
+        process._child_ctor = partial(Command, grandparent=os.getpid())  # noqa: SLF001
     try:
-        supervisor.loop()
+        # honcho raises KeyError when a signal comes before every process has started.
+        with suppress(KeyError):
+            manager.loop()
     finally:
-        supervisor.kill_leftovers()
-    return supervisor.reason
+        for state in manager._processes.values():  # noqa: SLF001
+            if "pid" in state:
+                kill_group(state["pid"])
+            if "process" in state:
+                state["process"].kill()
+    return manager.returncode in {128 + signal.SIGINT, 128 + signal.SIGTERM}
 
 
-class Leader(honcho.process.Popen):
-    """A command that leads a group of processes; when it ends, the group ends."""
-
-    def __init__(self, command: str, *, guard: Guard, **options: Any) -> None:
-        super().__init__(command, **options)
-        guard.will_end(self.pid)
-        guard.will_end(os.getpid())
-        threading.Thread(target=self._end_group, daemon=True).start()
-
-    def _end_group(self) -> None:
-        self.wait()
-        kill_group(self.pid)
-
-
-class LeaderSignals(honcho.compat.ProcessManager):
-    """Asks leaders alone to stop, so that each stops its group in its own good order; kills whole groups."""
+class Leaders(honcho.compat.ProcessManager):
+    """Asks only the leader of each group to stop: it then stops the others in order."""
 
     def terminate(self, pid: int) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
-
-    def kill(self, pid: int) -> None:
-        kill_group(pid)
 
 
-class Supervisor(honcho.manager.Manager):
-    """honcho's manager that knows why it ended and leaves nothing behind."""
+class Command(honcho.process.Popen):
+    """A command that is asked to stop when honcho's process for it, our child, is killed with us."""
 
-    def __init__(self, on_start: Callable[[], None]) -> None:
-        super().__init__()
-        self._procmgr = LeaderSignals()
-        self._on_start = on_start
-        self._is_asked_to_stop = False
-        self.reason: str | None = None
-
-    def terminate(self) -> None:
-        # A signal can come before every process has its number, and honcho stops only those that have one.
-        self._is_asked_to_stop = True
-        if super()._all_started() and not self._terminating:
-            self.reason = self._first_end()
-            super().terminate()
-
-    def kill_leftovers(self) -> None:
-        for process in self._processes.values():
-            if "pid" in process:
-                kill_group(process["pid"])
-            if "process" in process:
-                process["process"].kill()
-
-    def _start(self) -> None:
-        super()._start()
-        # honcho forks its helpers, and a fork does not go well with threads that run already.
-        threading.Thread(target=self._on_start, daemon=True).start()
-
-    def _all_started(self) -> bool:
-        all_started = bool(super()._all_started())
-        if all_started and self._is_asked_to_stop:
-            self.terminate()
-        return all_started
-
-    def _first_end(self) -> str | None:
-        for name, process in self._processes.items():
-            code = process.get("returncode")
-            if code is not None:
-                return f"{name} ended ({_described(code)})"
-        return None
+    def __init__(self, command: str, *, grandparent: int, **options: object) -> None:
+        signal_at_parent_end(signal.SIGKILL, grandparent)
+        super().__init__(command, preexec_fn=partial(signal_at_parent_end, signal.SIGTERM, os.getpid()), **options)
 
 
-def _described(code: int) -> str:
-    """Name the signal in an exit code, of the process itself or, as a shell passes it on, of its child."""
-    number = -code if code < 0 else code - 128
-    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"exit code {code}"
+def _end_with_parent(function: Callable[[], None], parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal_at_parent_end(signal.SIGKILL, parent)
+    function()

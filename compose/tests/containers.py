@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 from psycopg import sql
 
-from compose.embedded.compose_files import compose_tool
 from compose.embedded.options import ROOT
 from compose.embedded.ports import LOOPBACK, free_port
+from compose.tests.compose_files import compose_tool
 from compose.tests.production_stack import FOR_A_LOAD, socket_tls
 from faults.site import Site
 from faults.stack import USER_OPTIONS, USERNAMES

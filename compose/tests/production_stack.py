@@ -1,6 +1,5 @@
 """The topology of production as real processes behind the proxy, for what faults/ brings to a stack."""
 
-import os
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
@@ -8,7 +7,7 @@ from http import HTTPStatus
 import httpx
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.embedded.topology import Topology
+from compose.embedded.production import Topology
 from faults.stack import FaultStack
 
 # As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
@@ -35,14 +34,12 @@ def socket_tls(behind):
 class ProductionStack(FaultStack):
     """With production's settings and times, and a limit of requests that a test's load does not reach."""
 
-    def __init__(self, folder, guard, *, image):
-        self.topology = Topology(image=image, folder=folder / "production", port=free_port())
-        self.topology.write_proxy_configuration()
+    def __init__(self, folder):
+        self.topology = Topology(folder / "production", free_port())
+        self.topology.folder.mkdir()
         self.url = self.site_url = self.topology.url
         self.plain_site = f"http://localhost:{self.topology.http_port}"
-        super().__init__(
-            folder, guard, environment=self.topology.environment({"PATH": os.environ["PATH"]} | FOR_A_LOAD)
-        )
+        super().__init__(folder, environment=self.topology.environment(FOR_A_LOAD))
 
     def create_product_programs(self):
         commands = self.topology.commands()

@@ -1,6 +1,7 @@
-"""How the tests run the servers of the production image."""
+"""How the tests run the servers of production."""
 
 import os
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -8,9 +9,11 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import connection
 
-from compose.embedded.image import BIN
+from compose.embedded.options import ROOT
+from compose.embedded.processes import start_process, stop
+from compose.embedded.product import BIN
 
-PATIENCE_SECONDS = 40
+TIMEOUT_SECONDS = 60
 
 
 def production_environment(url):
@@ -23,6 +26,7 @@ def production_environment(url):
         "SITE_URL": url,
         "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database),
         "REDIS_URL": settings.REDIS_URL,
+        "CELERY_BROKER_URL": "",
         "EMAIL_HOST": "127.0.0.1",
         "THROTTLE_ANON_RATE": "",
         "THROTTLE_USER_RATE": "",
@@ -31,22 +35,17 @@ def production_environment(url):
 
 
 @contextmanager
-def running(command, folder, environment, log):
+def running(command, environment, log):
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = start_process(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process, [(signal.SIGTERM, 15)])
 
 
 def wait_until(condition, logs):
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "\n".join(log.read_text() for log in logs.glob("*.log"))
         time.sleep(0.05)

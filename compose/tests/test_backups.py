@@ -15,7 +15,6 @@ import psutil
 import psycopg
 import pytest
 
-from compose.embedded.guard import Guard
 from compose.embedded.options import ROOT
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
@@ -31,9 +30,9 @@ NAME = re.compile(r"backup_\d{4}_\d\d_\d\dT\d\d_\d\d_\d\d\.dump")
 @pytest.fixture(scope="module")
 def server():
     """A PostgreSQL of our own version, with a filled database."""
-    with Guard() as guard, TemporaryDirectory(prefix="helpdesk-test-") as name:
+    with TemporaryDirectory(prefix="helpdesk-test-") as name:
         Path(name).chmod(0o711)
-        with running_postgres(Path(name).resolve() / "postgres", guard=guard, throwaway=True) as running:
+        with running_postgres(Path(name).resolve() / "postgres", throwaway=True) as running:
             environment = os.environ | {"DATABASE_URL": running.url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
             for arguments in (["migrate"], ["generate_fake_data", "--tickets=20", "--seed=1"]):
                 subprocess.run(

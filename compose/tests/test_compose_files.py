@@ -1,19 +1,23 @@
-"""Every command, variable, port, volume, file and address that the compose files name exists."""
+"""The compose files and the Dockerfiles: what they expose, bound, pin and agree on."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 from ipaddress import ip_network
 
 import pytest
-from django.core.management import get_commands
 from django.urls import resolve
 from flower.urls import handlers as flower_handlers
 
-from compose.embedded.compose_files import COMPOSE_FILES, read_compose_file, specification_faults
-from compose.embedded.dockerfile import read_stages
 from compose.embedded.options import ROOT
+from compose.embedded.product import BIN
+from compose.tests import compose_files
+from compose.tests.compose_files import read_compose_file, scripts_of
 from config.tests.variables import READ_BY_OTHERS, lines_of, read_by_settings
 
+COMPOSE_FILES = [compose_files.LOCAL, compose_files.PRODUCTION]
 LOCAL, PRODUCTION = map(read_compose_file, COMPOSE_FILES)
 STACKS = {"local": LOCAL, "production": PRODUCTION}
 SERVICES = [
@@ -25,8 +29,6 @@ each_service = pytest.mark.parametrize("name, service", SERVICES)
 each_stack = pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS.keys())
 
 SCALABLE = ["web", "websocket", "celeryworker"]
-# What comes with the images that are not ours.
-PROGRAMS = {"postgres": "postgres", "redis": "redis-server"}
 READ_BY_IMAGES = {"mailpit": {"MP_MAX_MESSAGES"}, "postgres": {"POSTGRES_INITDB_ARGS"}, "proxy": {"GOMEMLIMIT"}}
 # How those are asked that are not asked over HTTP.
 CHECKS = {
@@ -38,12 +40,6 @@ CHECKS = {
 HTTP_CHECK = re.compile(r"(?:(?:localhost|127\.0\.0\.1):|/healthcheck )(\d+)\s?(/\w*)")
 FLOWER_PATHS = [handler[0] for handler in flower_handlers if isinstance(handler, tuple)]
 PRODUCTION_STARTS = ROOT / "compose" / "production" / "django"
-
-
-def stage_of(service):
-    """Return the last stage of the image that a service runs, whichever service builds it."""
-    build = next(build for stack in STACKS.values() for build in builds_of(stack, service["image"]).values())
-    return read_stages(ROOT / build["dockerfile"])[build.get("target", "")]
 
 
 def builds_of(stack, image):
@@ -61,22 +57,12 @@ def waited_for_by(stack, name):
     return direct.keys() | {other for dependency in direct for other in waited_for_by(stack, dependency)}
 
 
-def scripts_of(service):
-    """Return what the image of a service copies from here, by the place where it has it."""
-    return {
-        target + (source.rpartition("/")[2] if target.endswith("/") else ""): ROOT / source
-        for origin, sources, target in stage_of(service).copies
-        if not origin
-        for source in sources
-    }
-
-
 def start_of(name, service):
     """Return the text that says how a service starts and on which ports it listens."""
     if name == "proxy":
         return (ROOT / "compose" / "production" / "proxy" / "Caddyfile").read_text()
-    command = service["command"].split()[0]
-    return scripts_of(service)[command].read_text()
+    build = next(build for stack in STACKS.values() for build in builds_of(stack, service["image"]).values())
+    return scripts_of(ROOT / build["dockerfile"])[re.search(r"/start[\w-]*", str(service["command"]))[0]].read_text()
 
 
 def variables_of(service):
@@ -85,72 +71,8 @@ def variables_of(service):
 
 
 @each_service
-def test_its_command_exists(name, service):
-    command = service.get("command", "").split()
-
-    match command:
-        case []:
-            assert name in {"proxy", "backups", "postgres", "mailpit"}
-        case ["python", "manage.py", subcommand, *_]:
-            assert subcommand in get_commands()
-        case [path] if path.startswith("/"):
-            assert scripts_of(service)[path].is_file()
-        case [program, *_]:
-            assert program == PROGRAMS[name]
-
-
-def test_the_backups_start_with_a_script_of_postgresqls_image():
-    (entrypoint,) = PRODUCTION["services"]["backups"]["entrypoint"]
-    folder, _, name = entrypoint.rpartition("/")
-
-    assert scripts_of(PRODUCTION["services"]["postgres"]).keys() == {f"{folder}/maintenance"}
-    assert (ROOT / "compose" / "production" / "postgres" / "maintenance" / name).is_file()
-
-
-@each_service
 def test_its_variables_are_read(name, service):
     assert variables_of(service) - read_by_settings() - READ_BY_OTHERS == READ_BY_IMAGES.get(name, set())
-
-
-@each_service
-def test_its_files_exist(name, service):
-    mounted = [volume.split(":")[0] for volume in service.get("volumes", [])]
-    ours = [path for path in mounted if path.startswith(".")]
-
-    assert [path for path in [*service.get("env_file", []), *ours] if not (ROOT / path).exists()] == []
-
-
-@each_stack
-def test_its_volumes_are_declared_and_used(stack):
-    used = {
-        volume.split(":")[0]
-        for service in stack["services"].values()
-        for volume in service.get("volumes", [])
-        if not volume.startswith(".")
-    }
-
-    assert used == stack["volumes"].keys()
-
-
-@each_stack
-def test_its_networks_are_declared(stack):
-    used = {network for service in stack["services"].values() for network in service.get("networks", [])}
-
-    assert used == stack.get("networks", {}).keys()
-
-
-@each_stack
-def test_nobody_waits_for_a_service_that_cannot_answer(stack):
-    services = stack["services"]
-    waits = [
-        (other, wait["condition"])
-        for service in services.values()
-        for other, wait in service.get("depends_on", {}).items()
-    ]
-
-    assert {other for other, _ in waits} <= services.keys()
-    assert [other for other, how in waits if how == "service_healthy" and "healthcheck" not in services[other]] == []
-    assert {other for other, how in waits if how == "service_completed_successfully"} <= {"migrate"}
 
 
 @each_service
@@ -268,17 +190,6 @@ def test_a_service_that_builds_its_image_is_not_kept_from_it(stack):
     ] == []
 
 
-@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
-def test_a_file_that_breaks_the_specification_is_refused(path, tmp_path):
-    broken = tmp_path / path.name
-    broken.write_text(path.read_text().replace("start_period:", "start_perod:", 1))
-
-    (fault,) = specification_faults(broken)
-
-    assert list(specification_faults(path)) == []
-    assert "start_perod" in fault
-
-
 def test_redis_evicts_what_is_not_in_use_and_keeps_nothing_on_disk_in_both_stacks():
     commands = {stack["services"]["redis"]["command"] for stack in STACKS.values()}
 
@@ -298,3 +209,67 @@ def test_the_proxy_looks_for_the_addresses_on_which_the_servers_listen():
 
     assert all("0.0.0.0" in script.read_text() for script in scripts)
     assert "versions ipv4\n" in (ROOT / "compose" / "production" / "proxy" / "Caddyfile").read_text()
+
+
+DOCKERFILES = sorted((ROOT / "compose").glob("*/*/Dockerfile"))
+FROM = re.compile(r"^FROM (docker\.io/\S+)", re.MULTILINE)
+PINNED = re.compile(r"docker\.io/[\w/]+:v?\d+\.\d+[\w.-]*")
+
+
+def test_all_images_are_pinned_and_services_of_both_stacks_have_the_same():
+    images = {
+        (name, service["image"])
+        for stack in STACKS.values()
+        for name, service in stack["services"].items()
+        if "build" not in service and "pull_policy" not in service
+    }
+    bases = [base for path in DOCKERFILES for base in FROM.findall(path.read_text())]
+
+    assert len(bases) >= len(DOCKERFILES) > 0
+    assert [image for image in (*bases, *(image for _, image in images)) if not PINNED.fullmatch(image)] == []
+    assert len({name for name, _ in images}) == len(images)
+
+
+def test_both_stacks_have_the_python_that_the_lock_files_are_made_for():
+    pythons = {base for path in DOCKERFILES for base in FROM.findall(path.read_text()) if "/python:" in base}
+    requires = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+
+    assert len(pythons) == 1
+    assert requires
+    assert pythons.pop().startswith(f"docker.io/python:{requires[1]}.")
+
+
+def test_the_proxy_that_is_tested_is_the_one_in_the_image():
+    # Older ones let X_Forwarded_For pass, which servers take for X-Forwarded-For.
+    tested = re.search(r"^caddyserver==(\S+)", (ROOT / "requirements" / "containers.txt").read_text(), re.MULTILINE)
+    dockerfile = (PRODUCTION_STARTS / "Dockerfile").read_text()
+
+    assert tested
+    assert f"docker.io/caddy:{tested[1]}-alpine" in dockerfile
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.relative_to(ROOT).parent))
+def test_scripts_that_become_commands_can_be_run(path):
+    scripts = [script for script in scripts_of(path).values() if script.is_file()]
+
+    assert [script for script in scripts if not os.access(script, os.X_OK)] == []
+    assert all(script.exists() for script in scripts_of(path).values())
+
+
+def test_the_local_entrypoint_compiles_the_translations_and_runs_the_command(tmp_path):
+    folder = tmp_path / "helpdesk" / "locale" / "es" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / folder.relative_to(tmp_path) / "django.po", folder)
+    entrypoint = ROOT / "compose" / "local" / "django" / "entrypoint"
+    environment = {"PATH": f"{BIN}:{os.defpath}", "HOSTNAME": "django"}
+
+    ended = subprocess.run(
+        [str(entrypoint), "ls", str(folder)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout.split()) == (0, ["django.mo", "django.po"]), ended.stderr

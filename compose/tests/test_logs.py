@@ -1,7 +1,6 @@
 """What the processes of the product really write: lines that programs can read, and nothing that is secret."""
 
 import json
-import sys
 from contextlib import ExitStack, suppress
 
 import httpx
@@ -11,10 +10,9 @@ from django.db import connection
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from compose.embedded.options import ROOT, read_options
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.embedded.product import daphne_options
-from compose.embedded.topology import Topology
+from compose.embedded.product import LOCAL_SCRIPTS, script
+from compose.embedded.production import Topology
 from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.emails.messages import get_password_reset_url, get_unsubscribe_url
 from helpdesk.emails.models import Email
@@ -38,9 +36,9 @@ def user():
 
 
 @pytest.fixture
-def ports(production_image, tmp_path, user):
-    """Run every process of the production image, each with a log of its own, and a developer's Daphne beside them."""
-    topology = Topology(image=production_image, folder=tmp_path, port=free_port())
+def ports(static_files, tmp_path, user):
+    """Run every process of production, each with a log of its own, and a developer's Daphne beside them."""
+    topology = Topology(tmp_path, free_port())
     ports = {"web": topology.web_ports[0], "websocket": topology.websocket_port, "local": free_port()}
     environment = production_environment(SITE) | {
         "HEALTH_TOKEN": MONITOR,
@@ -52,11 +50,10 @@ def ports(production_image, tmp_path, user):
     with ExitStack() as stack:
         for role, name in PROCESSES.items():
             command = topology.commands()[name]
-            stack.enter_context(running(command, production_image / "app", environment, tmp_path / f"{role}.log"))
-        options = daphne_options(read_options({"PORT": str(ports["local"])}))
-        command = [sys.executable, "-m", "daphne", *options]
+            stack.enter_context(running(command, environment, tmp_path / f"{role}.log"))
+        command = script(LOCAL_SCRIPTS / "start", PORT=ports["local"])
         local = environment | {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
-        stack.enter_context(running(command, ROOT, local, tmp_path / "local.log"))
+        stack.enter_context(running(command, local, tmp_path / "local.log"))
         wait_until(lambda: all(map(answers, ports.values())), tmp_path)
         wait_until(lambda: " ready." in (tmp_path / "worker.log").read_text(), tmp_path)
         wait_until(lambda: "Announcing" in (tmp_path / "announcer.log").read_text(), tmp_path)

@@ -1,4 +1,4 @@
-"""The metrics of the production image: what each process that forks counts, one port answers for all its children."""
+"""The metrics of production: what each process that forks counts, one port answers for all its children."""
 
 from contextlib import ExitStack
 
@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.embedded.topology import Topology
+from compose.embedded.production import Topology
 from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def topology(production_image, tmp_path):
-    return Topology(image=production_image, folder=tmp_path, port=free_port())
+def topology(static_files, tmp_path):
+    return Topology(tmp_path, free_port())
 
 
 def metrics_of(address):
@@ -28,10 +28,10 @@ def metrics_of(address):
         return ""
 
 
-def test_a_web_server_answers_for_its_workers_without_the_proxy(topology, production_image, tmp_path):
+def test_a_web_server_answers_for_its_workers_without_the_proxy(topology, tmp_path):
     port = topology.web_ports[0]
     environment = production_environment("https://localhost") | {"HEALTH_TOKEN": TOKEN, "WEB_WORKERS": "2"}
-    with running(topology.commands()["web-1"], production_image / "app", environment, tmp_path / "web.log"):
+    with running(topology.commands()["web-1"], environment, tmp_path / "web.log"):
         wait_until(lambda: answers(port), tmp_path)
         for _ in range(40):
             headers = {"Host": "localhost", "X-Forwarded-Proto": "https"}
@@ -40,13 +40,13 @@ def test_a_web_server_answers_for_its_workers_without_the_proxy(topology, produc
         assert 'helpdesk_requests_total{method="GET",route="/",status="200"} 40.0' in metrics_of(f"localhost:{port}")
 
 
-def test_the_worker_and_the_announcer_serve_theirs(topology, production_image, tmp_path, transactional_db):
+def test_the_worker_and_the_announcer_serve_theirs(topology, tmp_path, transactional_db):
     addresses = {name: f"{LOOPBACK}:{free_port()}" for name in ("worker", "announcer")}
     with ExitStack() as stack:
         for name, address in addresses.items():
             environment = production_environment("https://localhost") | {"METRICS_ADDRESS": address}
             command = topology.commands()[name]
-            stack.enter_context(running(command, production_image / "app", environment, tmp_path / f"{name}.log"))
+            stack.enter_context(running(command, environment, tmp_path / f"{name}.log"))
         # No SMTP server listens.
         send_email.delay(EmailFactory().pk)
 

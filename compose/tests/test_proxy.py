@@ -1,4 +1,4 @@
-"""The servers of the production image, started by its own scripts, behind the proxy with its own configuration."""
+"""The servers of production, started by their own scripts, behind the proxy with its own configuration."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.embedded.topology import Topology
+from compose.embedded.production import CADDYFILE, SCRIPTS, Topology
 from compose.tests.production_stack import socket_tls
 from compose.tests.servers import production_environment, running, wait_until
 from helpdesk.users.actions import issue_tokens
@@ -54,15 +54,19 @@ class Site:
 
 
 @pytest.fixture
-def site(production_image, tmp_path, transactional_db):
+def site(static_files, tmp_path, transactional_db):
     """Run one web, websocket and proxy on ports of their own; so that a test need not wait, with shorter times."""
-    topology = Topology(image=production_image, folder=tmp_path, port=free_port(), web_ports=(free_port(),))
-    topology.write_proxy_configuration(SHORT_TIMES)
+    topology = Topology(tmp_path, free_port(), webs=1)
+    caddyfile = CADDYFILE.read_text()
+    for time, short_time in SHORT_TIMES.items():
+        assert time in caddyfile
+        caddyfile = caddyfile.replace(time, short_time)
+    (tmp_path / "Caddyfile").write_text(caddyfile)
     environment = topology.environment(production_environment(topology.url))
-    commands = topology.commands()
+    commands = topology.commands() | {"proxy": topology.proxy_command(tmp_path / "Caddyfile")}
     with ExitStack() as stack:
         processes = {
-            name: stack.enter_context(running(commands[name], tmp_path, environment, tmp_path / f"{name}.log"))
+            name: stack.enter_context(running(commands[name], environment, tmp_path / f"{name}.log"))
             for name in ("web-1", "websocket", "proxy")
         }
         wait_until(lambda: topology.authority.exists() and all(map(answers, topology.ports)), tmp_path)
@@ -226,8 +230,8 @@ def test_when_the_web_server_is_gone_the_answer_is_a_problem_document_and_static
 
 
 @pytest.mark.parametrize(("name", "number"), [("web-1", -1), ("websocket", -2)])
-def test_the_health_check_tells_a_server_that_answers_from_one_that_does_not(name, number, site, production_image):
-    command = [sys.executable, str(production_image / "healthcheck"), str(site.topology.ports[number]), "/livez"]
+def test_the_health_check_tells_a_server_that_answers_from_one_that_does_not(name, number, site):
+    command = [sys.executable, str(SCRIPTS / "healthcheck"), str(site.topology.ports[number]), "/livez"]
 
     before = subprocess.run(command, env={"SITE_URL": site.url}, capture_output=True, check=False)
     site.processes[name].terminate()

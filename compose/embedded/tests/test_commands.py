@@ -7,7 +7,6 @@ import psutil
 import pytest
 
 from compose.embedded.options import ROOT
-from compose.embedded.processes import lives
 
 STACK = [sys.executable, "-m", "compose.embedded"]
 
@@ -49,13 +48,30 @@ def test_an_interrupted_run_leaves_neither_processes_nor_files(number, tmp_path)
         code = process.wait(30)
 
     assert code == 128 + number
-    assert not any(map(lives, children))
+    assert not any(child.is_running() for child in children)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_leaves_neither_processes_nor_files(tmp_path):
+    command = [*STACK, "run", "--", "sh", "-c", "echo started; exec sleep 60"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as process:
+        process.stdout.readline()
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+
+    assert psutil.wait_procs(children, timeout=5)[1] == []
     assert list(tmp_path.iterdir()) == []
 
 
 SIGNALLED_AT_ITS_START = """
 import os, signal, subprocess, sys
-from compose.embedded import command
+from compose.embedded import commands as command
 
 start = subprocess.Popen
 
@@ -96,7 +112,7 @@ def test_exec_keeps_the_data_between_two_commands(folder):
     assert seen.stdout.endswith("1\n")
 
 
-def test_a_refusal_is_one_line_without_a_trace():
+def test_a_user_error_is_one_line_without_a_trace():
     ended = run("up", PORT="eight")
 
     assert ended.returncode == 1

@@ -1,6 +1,6 @@
 import pytest
 
-from compose.embedded.errors import Refusal
+from compose.embedded.errors import UserError
 from compose.embedded.options import ROOT, read_options, read_production_options
 
 
@@ -24,5 +24,5 @@ def test_a_production_stack_has_a_port_and_a_folder_of_its_own():
     [("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("MAIL_PORT", "-1"), ("DEMO_TICKETS", "1.5")],
 )
 def test_a_senseless_value_is_refused_with_its_variable(variable, value):
-    with pytest.raises(Refusal, match=f"^{variable} is "):
+    with pytest.raises(UserError, match=f"^{variable} is "):
         read_options({variable: value})

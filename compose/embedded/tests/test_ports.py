@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 
-from compose.embedded.errors import Refusal
+from compose.embedded.errors import UserError
 from compose.embedded.ports import free_port, require_free
 
 
@@ -20,7 +20,7 @@ def test_a_taken_port_is_refused_with_the_variable_to_set(address):
         port = taken.getsockname()[1]
 
         with pytest.raises(
-            Refusal, match=rf"^Port {port} is already in use: set MAIL_PORT, .*`make up MAIL_PORT=\d+`"
+            UserError, match=rf"^Port {port} is already in use: set MAIL_PORT, .*`make up MAIL_PORT=\d+`"
         ):
             require_free({"PORT": free_port(), "MAIL_PORT": port})
 
@@ -28,7 +28,7 @@ def test_a_taken_port_is_refused_with_the_variable_to_set(address):
 def test_one_port_for_two_things_is_refused():
     port = free_port()
 
-    with pytest.raises(Refusal, match="PORT and FLOWER_PORT are both"):
+    with pytest.raises(UserError, match="PORT and FLOWER_PORT are both"):
         require_free({"PORT": port, "FLOWER_PORT": port})
 
 

@@ -8,16 +8,12 @@ import psutil
 import pytest
 
 from compose.embedded.options import ROOT
-from compose.embedded.processes import lives
 
 SUPERVISE = """
 import json, os, sys
-from compose.embedded.guard import Guard
 from compose.embedded import supervisor
 supervisor.KILL_SECONDS = 1
-with Guard() as guard:
-    reason = supervisor.supervise(json.loads(sys.argv[1]), environment=os.environ, guard=guard, on_start=lambda: None)
-print(f"reason: {reason}", flush=True)
+print("ended by a signal:", supervisor.supervise(json.loads(sys.argv[1]), os.environ, lambda: None), flush=True)
 """
 SLEEPS = ["sleep", "60"]
 IGNORES_SIGTERM = ["sh", "-c", "trap '' TERM; sleep 60 & wait; wait"]
@@ -39,14 +35,15 @@ def started(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize(
-    ("command", "reason"),
-    [(["sh", "-c", "sleep 0.5; exit 3"], "exit code 3"), (["sh", "-c", "sleep 0.5; kill -9 $$"], "killed by SIGKILL")],
+    ("command", "code"),
+    [(["sh", "-c", "sleep 0.5; exit 3"], "rc=3"), (["sh", "-c", "sleep 0.5; kill -9 $$"], "rc=-9")],
 )
-def test_the_end_of_one_is_the_end_of_all_and_has_its_name(command, reason):
+def test_the_end_of_one_is_the_end_of_all_and_has_its_name(command, code):
     with supervise(short=command, long=SLEEPS) as process:
         output = process.communicate(timeout=30)[0]
 
-    assert output.endswith(f"reason: short ended ({reason})\n")
+    assert f"short stopped ({code})" in output
+    assert output.endswith("ended by a signal: False\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -56,8 +53,8 @@ def test_a_signal_ends_all_of_it(number):
         process.send_signal(number)
         output = process.communicate(timeout=30)[0]
 
-    assert output.endswith("reason: None\n")
-    assert not any(map(lives, descendants))
+    assert output.endswith("ended by a signal: True\n")
+    assert not any(process.is_running() for process in descendants)
 
 
 def test_what_does_not_stop_is_killed_with_its_children():
@@ -66,7 +63,7 @@ def test_what_does_not_stop_is_killed_with_its_children():
         process.terminate()
         process.communicate(timeout=30)
 
-    assert not any(map(lives, descendants))
+    assert not any(process.is_running() for process in descendants)
 
 
 def test_the_children_of_one_that_was_killed_do_not_survive_it():
@@ -75,5 +72,14 @@ def test_the_children_of_one_that_was_killed_do_not_survive_it():
         next(p for p in descendants if p.name() == "sh").kill()
         output = process.communicate(timeout=30)[0]
 
-    assert output.endswith("reason: parent ended (killed by SIGKILL)\n")
-    assert not any(map(lives, descendants))
+    assert output.endswith("ended by a signal: False\n")
+    assert not any(process.is_running() for process in descendants)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_killed_supervisor_leaves_nothing_behind():
+    with supervise(one=SLEEPS, two=["sh", "-c", "trap 'kill $!' TERM; sleep 60 & wait"]) as process:
+        descendants = started(process, 2)
+        process.kill()
+
+    assert psutil.wait_procs(descendants, timeout=5)[1] == []
