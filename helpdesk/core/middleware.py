@@ -4,7 +4,7 @@ import re
 import uuid
 from collections.abc import Callable
 
-from csp.constants import NONE, UNSAFE_INLINE
+from csp.constants import UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -15,7 +15,7 @@ from helpdesk.core.request_id import MAXIMUM_LENGTH, on_behalf_of
 
 RATE_LIMIT_HEADERS = "helpdesk.rate_limit_headers"
 ACCEPTABLE_ID = re.compile(rf"[A-Za-z0-9._-]{{8,{MAXIMUM_LENGTH}}}")
-NOTHING = {"default-src": [NONE], "frame-ancestors": [NONE]}
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
 
 
 def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -52,6 +52,12 @@ def default_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
     """Sends CONTENT_SECURITY_POLICY with pages, and a policy that allows nothing with other responses."""
 
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if is_page(response):
+            return super().process_response(request, response)
+        response.headers["Content-Security-Policy"] = NOTHING
+        return response
+
     def get_policy_parts(
         self,
         request: HttpRequest,
@@ -59,11 +65,7 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
         report_only: bool = False,  # noqa: FBT001, FBT002 -- the library's signature
     ) -> PolicyParts:
         parts = super().get_policy_parts(request, response, report_only)
-        if report_only:
-            return parts
-        if not is_page(response):
-            parts.config = NOTHING
-        elif is_admin_page(request):
+        if is_admin_page(request) and not report_only:
             # The preview of an e-mail is a frame, whose elements have the styles that mail programs need.
             parts.update = {"style-src": [UNSAFE_INLINE]}
         return parts
