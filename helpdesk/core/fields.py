@@ -53,7 +53,7 @@ class OneLineField(TextField):
         super().__init__(pattern=pattern, validators=[validate_one_line, validate_visible], **kwargs)
 
 
-class TruthField(serializers.BooleanField):
+class StrictBooleanField(serializers.BooleanField):
     """A JSON boolean; DRF's field also accepts 1 and "yes"."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -62,7 +62,7 @@ class TruthField(serializers.BooleanField):
         return data
 
 
-class ExactSerializer(serializers.Serializer[Any]):
+class StrictSerializer(serializers.Serializer[Any]):
     """An object without other fields; DRF's serializer ignores unknown ones."""
 
     default_error_messages = {"unknown": _("Unknown field.")}

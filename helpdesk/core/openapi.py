@@ -8,7 +8,7 @@ from drf_spectacular import openapi
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 
 from helpdesk.core.errors import PROBLEM_JSON
-from helpdesk.core.fields import ExactSerializer, TextField
+from helpdesk.core.fields import StrictSerializer, TextField
 from helpdesk.core.idempotency import HEADER as IDEMPOTENCY_KEY
 
 DESCRIPTIONS = {
@@ -102,8 +102,8 @@ class TextFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         return schema | {"pattern": self.target.pattern}
 
 
-class ExactSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = ExactSerializer
+class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = StrictSerializer
     match_subclasses = True
 
     def map_serializer(

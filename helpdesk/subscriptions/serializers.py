@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from helpdesk.core.fields import ExactSerializer, TruthField
+from helpdesk.core.fields import StrictBooleanField, StrictSerializer
 
 
 class ChannelsSerializer(serializers.Serializer[Any]):
@@ -35,9 +35,9 @@ class PreferencesSerializer(serializers.Serializer[Any]):
     )
 
 
-class ChannelChangesSerializer(ExactSerializer):
-    email = TruthField(required=False)
-    live = TruthField(required=False)
+class ChannelChangesSerializer(StrictSerializer):
+    email = StrictBooleanField(required=False)
+    live = StrictBooleanField(required=False)
 
 
 @extend_schema_serializer(
@@ -46,7 +46,7 @@ class ChannelChangesSerializer(ExactSerializer):
         OpenApiExample("No notifications of comments", {"comment_added": {"email": False, "live": False}}),
     ]
 )
-class PreferenceChangesSerializer(ExactSerializer):
+class PreferenceChangesSerializer(StrictSerializer):
     ticket_created = ChannelChangesSerializer(required=False)
     status_changed = ChannelChangesSerializer(required=False)
     comment_added = ChannelChangesSerializer(required=False)

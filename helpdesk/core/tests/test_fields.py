@@ -6,7 +6,7 @@ import sys
 import pytest
 from rest_framework.exceptions import ValidationError
 
-from helpdesk.core.fields import ExactSerializer, IdField, OneLineField, TextField
+from helpdesk.core.fields import IdField, OneLineField, StrictSerializer, TextField
 from helpdesk.core.text import VISIBLE_CHARACTER, WHITE_SPACE
 
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
@@ -88,11 +88,11 @@ def test_nothing_else_is_an_id(value):
     assert not accepts(IdField(), value)
 
 
-class Person(ExactSerializer):
+class Person(StrictSerializer):
     name = TextField()
 
 
-def test_an_exact_object_has_no_other_fields():
+def test_a_strict_object_has_no_other_fields():
     assert Person().run_validation({"name": "a"}) == {"name": "a"}
     with pytest.raises(ValidationError) as refused:
         Person().run_validation({"name": 1, "nmae": "a"})
