@@ -87,10 +87,10 @@ def test_a_programming_error_is_a_500_without_details(send, monkeypatch):
 
 @pytest.mark.parametrize("name", ["change", "deletion", "new comment"])
 def test_an_error_at_the_end_of_an_action_rolls_it_back(send, monkeypatch, name):
-    def record(*args):
+    def record_events(*args):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(actions, "record", record)
+    monkeypatch.setattr(actions, "record_events", record_events)
 
     response = send(name)
 
