@@ -54,24 +54,20 @@ class EventSource(models.TextChoices):
     COMMAND = "command", _("Command")
 
 
-# Scopes of cached lists: every list, and the lists of the agents, who all see the same tickets.
+# Scopes of cached lists: every list, those of the agents, who all see the same tickets, and those of one customer.
 ALL_LISTS = "tickets"
 AGENT_LISTS = "tickets:agents"
-
-
-def customer_lists(user_id: int) -> str:
-    """Return the scope of the cached lists of a customer."""
-    return f"tickets:customer:{user_id}"
+CUSTOMER_LISTS = "tickets:customer:{}"
 
 
 def list_scopes_for(user: User) -> tuple[str, str]:
     """Return the scopes that a user's cached lists depend on."""
-    return ALL_LISTS, AGENT_LISTS if user.is_agent else customer_lists(user.pk)
+    return ALL_LISTS, AGENT_LISTS if user.is_agent else CUSTOMER_LISTS.format(user.pk)
 
 
 def list_scopes_with_tickets_of(creator_id: int) -> tuple[str, str]:
     """Return the scopes of the cached lists that can show a ticket of that creator."""
-    return AGENT_LISTS, customer_lists(creator_id)
+    return AGENT_LISTS, CUSTOMER_LISTS.format(creator_id)
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):

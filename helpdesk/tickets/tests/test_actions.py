@@ -6,10 +6,9 @@ from django.db import OperationalError, connection
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 
-from helpdesk.tickets import actions, search_index
+from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.models import Comment, EventSource, Priority, SearchDocument, Status, Ticket, TicketEvent
-from helpdesk.tickets.search import search_tickets
 from helpdesk.tickets.tests.factories import TicketFactory, by
 
 pytestmark = pytest.mark.django_db
@@ -196,16 +195,6 @@ def test_the_timeline_lists_events_in_order(api, agent, customer):
     ]
     assert timeline["results"][2]["comment"] == Comment.objects.get().pk
     assert timeline["count"] == 3
-
-
-def test_words_of_a_long_ticket_stay_within_what_postgresql_can_index(origin, ticket, monkeypatch):
-    monkeypatch.setattr(search_index, "MAXIMUM_DOCUMENT_WORDS", 5)
-    actions.add_comment(origin, ticket.pk, content="one two three four five six")
-
-    actions.add_comment(origin, ticket.pk, content="sevenseven")
-
-    assert Comment.objects.count() == 2
-    assert not search_tickets(Ticket.objects.all(), "sevenseven").exists()
 
 
 def test_users_with_tickets_cannot_be_deleted(customer, ticket):

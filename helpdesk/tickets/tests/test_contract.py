@@ -83,10 +83,20 @@ def test_a_new_ticket_is_open_unassigned_and_the_callers_own(api, agent, custome
             "status": "closed",
             "assigned_to": agent.pk,
             "created_by": agent.pk,
+            "id": 77,
+            "version": 9,
         },
     )
 
     assert response.status_code == 201
+    assert Ticket.objects.values("id", "status", "assigned_to", "created_by", "version").get() == {
+        "id": response.json()["id"],
+        "status": "open",
+        "assigned_to": None,
+        "created_by": customer.pk,
+        "version": 1,
+    }
+    assert response.json()["id"] != 77
     assert response.json() | {"id": 0, "created_at": "", "updated_at": ""} == {
         "id": 0,
         "title": "Nuevo ticket",

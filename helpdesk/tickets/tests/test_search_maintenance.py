@@ -7,7 +7,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from helpdesk.tickets import actions, search_index
-from helpdesk.tickets.models import SearchDocument, SearchWord, Ticket
+from helpdesk.tickets.models import Comment, SearchDocument, SearchWord, Ticket
 from helpdesk.tickets.search import search_tickets
 from helpdesk.tickets.tasks import delete_unused_search_words
 from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory, by
@@ -78,7 +78,9 @@ def test_a_comment_on_a_ticket_at_its_bound_adds_no_words(agent, monkeypatch):
     actions.add_comment(by(agent), ticket.pk, content="one zebra giraffe lion")
     actions.add_comment(by(agent), ticket.pk, content="tiger")
 
+    assert Comment.objects.count() == 2
     assert words_of(ticket) == {"one", "two", "three", "zebra"}
+    assert found("tiger") == []
     assert set(SearchWord.objects.values_list("word", flat=True)) == words_of(ticket)
 
 
