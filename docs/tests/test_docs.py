@@ -129,4 +129,5 @@ def leads_somewhere(document, link):
     target = document.parent / path if path else document
     if not target.exists():
         return False
-    return not section or section in {title.lower().replace(" ", "-") for title in TITLE.findall(target.read_text())}
+    titles = TITLE.findall(target.read_text())
+    return not section or section in {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
