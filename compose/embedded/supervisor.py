@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shlex
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -54,11 +55,19 @@ class Leaders(honcho.compat.ProcessManager):
 
 
 class Command(honcho.process.Popen):
-    """A command that is asked to stop when honcho's process for it, our child, is killed with us."""
+    """A command that is asked to stop when honcho's process for it, our child, is killed with us; its group ends with it.
+
+    honcho sees its end when its output ends, which what it has started would keep open.
+    """
 
     def __init__(self, command: str, *, grandparent: int, **options: object) -> None:
         signal_at_parent_end(signal.SIGKILL, grandparent)
         super().__init__(command, preexec_fn=partial(signal_at_parent_end, signal.SIGTERM, os.getpid()), **options)
+        threading.Thread(target=self._end_group, daemon=True).start()
+
+    def _end_group(self) -> None:
+        self.wait()
+        kill_group(self.pid)
 
 
 def _end_with_parent(function: Callable[[], None], parent: int) -> None:

@@ -48,7 +48,7 @@ def test_an_interrupted_run_leaves_neither_processes_nor_files(number, tmp_path)
         code = process.wait(30)
 
     assert code == 128 + number
-    assert not any(child.is_running() for child in children)
+    assert psutil.wait_procs(children, timeout=5)[1] == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -54,7 +54,7 @@ def test_a_signal_ends_all_of_it(number):
         output = process.communicate(timeout=30)[0]
 
     assert output.endswith("ended by a signal: True\n")
-    assert not any(process.is_running() for process in descendants)
+    assert psutil.wait_procs(descendants, timeout=5)[1] == []
 
 
 def test_what_does_not_stop_is_killed_with_its_children():
@@ -63,7 +63,7 @@ def test_what_does_not_stop_is_killed_with_its_children():
         process.terminate()
         process.communicate(timeout=30)
 
-    assert not any(process.is_running() for process in descendants)
+    assert psutil.wait_procs(descendants, timeout=5)[1] == []
 
 
 def test_the_children_of_one_that_was_killed_do_not_survive_it():
@@ -73,7 +73,7 @@ def test_the_children_of_one_that_was_killed_do_not_survive_it():
         output = process.communicate(timeout=30)[0]
 
     assert output.endswith("ended by a signal: False\n")
-    assert not any(process.is_running() for process in descendants)
+    assert psutil.wait_procs(descendants, timeout=5)[1] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
