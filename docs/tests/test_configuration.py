@@ -46,7 +46,7 @@ def variables_read():
         found = IN_SETTINGS.findall((ROOT / "config" / "settings" / f"{name}.py").read_text())
         read |= {(variable, literal(default)) for variable, default in found}
     for path in SCRIPTS:
-        read |= set(IN_SCRIPTS.findall(path.read_text())) if path.is_file() else set()
+        read |= set(IN_SCRIPTS.findall(path.read_text())) if path.is_file() and path.suffix != ".pyc" else set()
     lines = [line for path in CODE for line in path.read_text().splitlines() if "os.environ" in line]
     read |= {found for line in lines for found in IN_CODE.findall(line)}
     options = (ROOT / "compose" / "embedded" / "options.py").read_text()
