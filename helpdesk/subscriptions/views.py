@@ -16,7 +16,7 @@ class PreferencesView(GenericAPIView[NotificationPreference]):
 
     @extend_schema(operation_id="preferences_retrieve")
     def get(self, request: Request) -> Response:
-        """Return the kinds of events that I am notified of, by channel."""
+        """Get my notification preferences, by kind of event and channel."""
         return Response(get_preferences(current_user(request)))
 
     @extend_schema(operation_id="preferences_update", request=PreferenceChangesSerializer)

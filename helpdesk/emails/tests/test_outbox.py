@@ -11,17 +11,12 @@ from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.subscriptions.models import Channel, NotificationPreference
 from helpdesk.subscriptions.recipients import resolve_recipients
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin
-from helpdesk.tickets.models import EventSource, Priority, TicketEvent
-from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.tickets.models import Priority, TicketEvent
+from helpdesk.tickets.tests.factories import TicketFactory, by
 from helpdesk.users.models import User
 from helpdesk.users.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
-
-
-def by(user):
-    return Origin(user, EventSource.API)
 
 
 def enqueued():

@@ -23,9 +23,10 @@ from compose.embedded.ports import LOOPBACK, answers, free_port
 from helpdesk.notifications.live.protocol import SERVER_SCHEMAS
 from helpdesk.testing import database_url, wait_until
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin, notify_announcer
+from helpdesk.tickets.actions import notify_announcer
 from helpdesk.tickets.announcer import Announcer
-from helpdesk.tickets.models import EventSource, TicketEvent
+from helpdesk.tickets.models import TicketEvent
+from helpdesk.tickets.tests.factories import by
 from helpdesk.users.actions import issue_tokens
 
 # Long enough for a busy machine; only a test that fails waits for so long.
@@ -85,10 +86,6 @@ def announcer(transactional_db):
     announcer.stop()
     notify_announcer()
     thread.join(TIMEOUT)
-
-
-def by(user):
-    return Origin(user, EventSource.API)
 
 
 def add_comment(ticket, author, content="Hello"):

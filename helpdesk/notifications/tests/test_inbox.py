@@ -11,11 +11,11 @@ from helpdesk.subscriptions.recipients import resolve_recipients
 from helpdesk.tickets import actions
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.tickets.models import Priority, Ticket, TicketEvent
-from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.tickets.tests.factories import TicketFactory, by
 from helpdesk.users.models import Role, User
 from helpdesk.users.tests.factories import UserFactory
 
-from .conftest import add_comment, by
+from .conftest import add_comment
 from .frames import comment_added, status_changed, ticket_created
 
 pytestmark = pytest.mark.django_db

@@ -10,14 +10,13 @@ from helpdesk.notifications.live.connection import read_as_user, read_stream_and
 from helpdesk.notifications.live.protocol import MAX_REPLAYED_EVENTS
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.tickets import actions
-from helpdesk.tickets.tests.factories import TicketFactory
+from helpdesk.tickets.tests.factories import TicketFactory, by
 from helpdesk.users.models import Role, User
 from helpdesk.users.tokens import read_access_token
 
 from .conftest import (
     access_token,
     add_comment,
-    by,
     seqs,
     short_lived_token,
     wait_until_announced,

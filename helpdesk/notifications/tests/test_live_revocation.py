@@ -5,10 +5,11 @@ import time
 import pytest
 
 from helpdesk.tickets import actions
+from helpdesk.tickets.tests.factories import by
 from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, update_user
 from helpdesk.users.models import Role, User
 
-from .conftest import add_comment, by, wait_until_announced
+from .conftest import add_comment, wait_until_announced
 
 
 def create_ticket(customer, title="Secret"):
