@@ -3,6 +3,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+from helpdesk.core.storage import autovacuum_often
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -35,4 +37,5 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("user", "key"), name="core_idempotencykey_unique")],
             },
         ),
+        autovacuum_often("core_idempotencykey"),
     ]

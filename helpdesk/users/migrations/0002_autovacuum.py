@@ -4,8 +4,9 @@ from helpdesk.core.storage import autovacuum_often
 
 
 class Migration(migrations.Migration):
+    # Tables of other packages, of which one refers to users.
     dependencies = [
-        ("users", "0007_unaccent"),
+        ("users", "0001_initial"),
         ("axes", "0001_initial"),
         ("token_blacklist", "0001_initial"),
     ]
