@@ -18,7 +18,7 @@ import honcho.process
 from compose.embedded.options import ROOT
 from compose.embedded.processes import kill_group, signal_at_parent_end
 
-KILL_SECONDS = 2.5
+KILL_SECONDS = 2
 
 
 def supervise(commands: Mapping[str, list[str]], environment: Mapping[str, str], beside: Callable[[], None]) -> bool:
