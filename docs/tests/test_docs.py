@@ -127,7 +127,7 @@ def test_operations_says_what_to_do_about_each_health_check(db):
 def leads_somewhere(document, link):
     path, _, section = link.partition("#")
     target = document.parent / path if path else document
-    if not target.exists():
-        return False
+    if not (target.exists() and section):
+        return target.exists()
     titles = TITLE.findall(target.read_text())
-    return not section or section in {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+    return section in {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
