@@ -22,7 +22,7 @@ class NotificationSerializer(serializers.BaseSerializer[Notification]):
         return {"seq": instance.seq, "read_at": instance.read_at, **frame}
 
 
-class NotificationSchema(OpenApiSerializerExtension):
+class NotificationSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # its __init_subclass__
     """Derives the schema from those of the event frames: a field that some of them lack is optional."""
 
     target_class = NotificationSerializer

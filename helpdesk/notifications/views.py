@@ -32,10 +32,10 @@ class NotificationViewSet(viewsets.GenericViewSet[Notification]):
     @extend_schema(responses={200: NotificationSerializer(many=True)})
     def list(self, request: Request) -> Response:
         """My notifications, newest first; those after a given number, oldest first."""
-        pages = NumberedPages()
+        pages, serializer = NumberedPages(), NotificationSerializer()
         mine = cast("NotificationQuerySet", self.filter_queryset(self.get_queryset()))
         page = pages.paginate_queryset(mine, request).for_showing_to(current_user(request))
-        return pages.get_paginated_response(NotificationSerializer(page, many=True).data)
+        return pages.get_paginated_response([serializer.to_representation(notification) for notification in page])
 
     @extend_schema(responses={200: UnreadSerializer})
     @action(detail=False, filterset_class=None, pagination_class=None)

@@ -102,7 +102,8 @@ class Connection:
     async def send_hello(self, stream: Stream | None = None) -> None:
         """Send `hello` to a client of version 2."""
         if self.protocol_version == PROTOCOL_VERSION:
-            stream = stream or await self.read(read_stream)
+            if stream is None:
+                stream = await self.read(read_stream)
             await self.send(
                 hello_frame(
                     epoch=str(stream.epoch), seq=self.last_seq, oldest=stream.oldest, expires_in=self.time_to_expiry
