@@ -75,7 +75,7 @@ def test_probes_ask_for_something_that_exists(name):
     }
     assert all(resolve(ask["path"]) for ask in probes.values())
     assert {ask["port"] for ask in probes.values()} == {container["ports"][0]["containerPort"]}
-    assert f'--port "${{PORT:-{container["ports"][0]["containerPort"]}}}"' in script_of(name)
+    assert f'--port "${{PORT-{container["ports"][0]["containerPort"]}}}"' in script_of(name)
 
 
 def test_the_way_from_the_ingress_ends_at_containers():
