@@ -66,7 +66,7 @@ def lines_of(log):
 
 
 def send_secrets(port, secrets, user):
-    """Send every secret in every place, to doors that accept, refuse and cannot read it."""
+    """Send every secret in every place, to paths that accept, refuse and cannot read it."""
     base = f"http://{LOOPBACK}:{port}"
     access = secrets["access"]
     with httpx.Client(base_url=base, headers={"Host": "localhost", "X-Forwarded-Proto": "https"}) as client:
@@ -95,9 +95,9 @@ def send_secrets(port, secrets, user):
             )
             client.post("/admin/login/", data={"username": "mallory", "password": secret})
             client.get("/", headers={"Host": f"{secret.partition('#')[0]}.example.com"})
-            for door in (f"/?token={secret}", f"/emails/unsubscribe/{secret.rpartition('/unsubscribe/')[2]}"):
+            for path in (f"/?token={secret}", f"/emails/unsubscribe/{secret.rpartition('/unsubscribe/')[2]}"):
                 with suppress(httpx.InvalidURL):
-                    client.get(door)
+                    client.get(path)
 
 
 def knock(port, secret):

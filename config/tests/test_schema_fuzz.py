@@ -30,7 +30,7 @@ UNFORESEEABLE = {
     "bad_token",
 }
 
-DOORS = "^/api/auth/"
+AUTH_PATHS = "^/api/auth/"
 # Answers of one request must not flow into the next: the order of tests would decide what is sent.
 ALONE = {"extra-data-sources": {"responses": False}}
 settings = hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
@@ -94,13 +94,13 @@ def kept_connection(db):
         signal.connect(close_old_connections)
 
 
-@schema.include(path_regex=DOORS).parametrize()
+@schema.include(path_regex=AUTH_PATHS).parametrize()
 @settings
 def test_the_doors_for_strangers_keep_to_their_schema(case, known):
     keeps_to_the_schema(case, known, headers={})
 
 
-@schema.exclude(path_regex=DOORS).parametrize()
+@schema.exclude(path_regex=AUTH_PATHS).parametrize()
 @settings
 def test_every_operation_keeps_to_its_schema(case, known, caller):
     keeps_to_the_schema(case, known, headers=authorization(caller))

@@ -222,7 +222,7 @@ def issue_tokens(user: User) -> TokenPair:
 def rotate_refresh_token(refresh: str) -> TokenPair:
     """Trade a refresh token for a new pair; of concurrent calls with one token a single one succeeds.
 
-    A token that was used before ends its session: it may have been stolen, and the two callers cannot be told apart
+    A token that was used before ends its session: it may have been stolen, and the two callers cannot be distinguished
     (RFC 9700, section 4.14.2). Raises TokenRejected.
     """
     token = read_refresh_token(refresh)

@@ -1,4 +1,4 @@
-"""Old notifications are deleted: each stream loses its beginning, and clients are told where it begins."""
+"""Old notifications are deleted: each stream loses its beginning, and clients are sent the oldest number."""
 
 from datetime import timedelta
 
