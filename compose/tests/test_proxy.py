@@ -82,7 +82,7 @@ def test_pages_static_files_and_addresses_go_their_ways(site):
     missing = site.ask("GET", "/static/nothing.css")
     insecure = httpx.get(f"http://localhost:{site.topology.http_port}/admin/", follow_redirects=False)
 
-    assert ready.json() == {"status": "ok", "postgresql": True, "redis": True}
+    assert ready.json() == {"status": "healthy", "postgresql": True, "redis": True}
     assert (hashed.status_code, hashed.headers["Content-Encoding"]) == (200, "gzip")
     assert hashed.headers["Cache-Control"] == "max-age=31536000, immutable"
     assert (plain.status_code, plain.headers["Cache-Control"]) == (200, "max-age=60")
