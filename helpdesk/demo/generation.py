@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from random import Random
 
 from django.utils import timezone
@@ -48,17 +49,23 @@ def generate_tickets(
     """
     now = timezone.now()
     # Times have a generator of their own: nothing else depends on the hours of the present week.
-    rng, times_rng = Random(seed), Random(seed + 1)
-    times = opening_times(times_rng, count=tickets, start=now - PERIOD, end=now - MINIMUM_AGE)
+    times = opening_times(Random(seed + 1), count=tickets, start=now - PERIOD, end=now - MINIMUM_AGE)
+    histories = generate_histories(participants, tickets=tickets, comments_per_ticket=comments_per_ticket, seed=seed)
+    opened = zip(times, histories, strict=True)
     size = max(1, ROWS_PER_BATCH // (1 + comments_per_ticket))
     known_words: set[str] = set()
     for first in range(0, tickets, size):
         count = min(size, tickets - first)
         batch = Batch(tickets=count, comments=count * comments_per_ticket, now=now)
-        for number in range(first, first + count):
-            status = present_status(rng, age=1 - number / tickets)
-            history = TicketHistory(rng, participants, status=status, comments=comments_per_ticket)
-            batch.add(history, opened_at=next(times))
-        batch.write(known_words=known_words)
+        batch.write(islice(opened, count), known_words=known_words)
         known_words |= batch.words
         yield batch
+
+
+def generate_histories(
+    participants: Participants, *, tickets: int, comments_per_ticket: int, seed: int
+) -> Iterator[TicketHistory]:
+    rng = Random(seed)
+    for number in range(tickets):
+        status = present_status(rng, age=1 - number / tickets)
+        yield TicketHistory(rng, participants, status=status, comments=comments_per_ticket)

@@ -13,8 +13,8 @@ from helpdesk.tickets.models import EventKind, Priority, Status
 # Weights of the present statuses, in the order of Status: of the newest 4 % of the tickets, of those up to 15 %, of all others.
 STATUS_WEIGHTS = ((0.04, (45, 30, 20, 5)), (0.15, (15, 30, 35, 20)), (1.0, (4, 7, 24, 65)))
 PRIORITIES = [Priority.LOW] * 4 + [Priority.MEDIUM] * 10 + [Priority.HIGH] * 5 + [Priority.URGENT] * 2
-LONGEST_COMMENT_WAIT, LONGEST_CHANGE_WAIT = timedelta(hours=30), timedelta(minutes=5)
-LONGEST_CLOSING_WAIT = timedelta(days=6)
+MINUTE, HOUR, DAY = 60, 3600, 86400
+MINIMUM_WAIT_SECONDS = 20
 
 
 class Participant(NamedTuple):
@@ -93,7 +93,7 @@ class TicketHistory:
         self.add_comments(lines[:first_answer])
         self.triage(status)
         self.add_comments(lines[first_answer:])
-        self.change(self.agent, status=status, longest_wait=LONGEST_CLOSING_WAIT)
+        self.change(self.agent, status=status, longest_wait_seconds=6 * DAY)
 
     def fill_slots(self, text: Text) -> str:
         self.words |= text.words
@@ -117,7 +117,7 @@ class TicketHistory:
             if number and line.by_agent and self.assignee and self.rng.random() < 0.03:
                 self.reassign()
             author = self.agent if line.by_agent else self.customer
-            self.steps.append(Step(self.random_wait(LONGEST_COMMENT_WAIT), author, self.fill_slots(line.text)))
+            self.steps.append(Step(self.random_wait(30 * HOUR), author, self.fill_slots(line.text)))
             self.change(self.agent, status=line.status)
 
     def reassign(self) -> None:
@@ -132,7 +132,7 @@ class TicketHistory:
         status: Status | None = None,
         priority: Priority | None = None,
         assignee: Participant | None = None,
-        longest_wait: timedelta = LONGEST_CHANGE_WAIT,
+        longest_wait_seconds: int = 5 * MINUTE,
     ) -> None:
         """Set the fields that differ, as one call of update_ticket does."""
         changes = []
@@ -147,11 +147,11 @@ class TicketHistory:
             changes.append(Change(EventKind.ASSIGNEE_CHANGED, former, assignee.recorded))
             self.assignee = assignee
         if changes:
-            self.steps.append(Step(self.random_wait(longest_wait), actor, None, changes))
+            self.steps.append(Step(self.random_wait(longest_wait_seconds), actor, None, changes))
 
-    def random_wait(self, longest: timedelta) -> timedelta:
+    def random_wait(self, longest_seconds: int) -> timedelta:
         """Return a wait that is usually far shorter than the longest."""
-        return timedelta(seconds=20) + longest * self.rng.random() ** 3
+        return timedelta(seconds=MINIMUM_WAIT_SECONDS + longest_seconds * self.rng.random() ** 3)
 
 
 def present_status(rng: Random, *, age: float) -> Status:

@@ -1,6 +1,7 @@
 """The rows of demo tickets, and how they are written: through COPY, a batch a transaction."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,8 @@ from helpdesk.demo.schedule import step_times
 from helpdesk.tickets import search_index
 from helpdesk.tickets.models import ALL_LISTS, EventKind, EventSource, Status
 
+Row = tuple[Any, ...]
+
 # The ids of events come from their sequence, in the order of the rows.
 COLUMNS = {
     "tickets_ticket": (
@@ -26,6 +29,10 @@ COLUMNS = {
     ),
     "tickets_searchdocument": "ticket_id, words",
 }
+RESERVE_IDS = """
+    SELECT nextval(sequence)
+    FROM CAST(pg_get_serial_sequence(%s, 'id') AS regclass) AS sequence, generate_series(1, %s)
+"""
 TABLES = ", ".join([*COLUMNS, "tickets_searchword"])
 
 
@@ -36,26 +43,40 @@ class Batch:
         self.ticket_ids = iter(reserve_ids("tickets_ticket", count=tickets))
         self.comment_ids = iter(reserve_ids("tickets_comment", count=comments))
         self.now = now
-        self.tickets: list[tuple[Any, ...]] = []
-        self.comments: list[tuple[Any, ...]] = []
-        self.events: list[tuple[Any, ...]] = []
-        self.documents: list[tuple[Any, ...]] = []
+        self.announced_at = str(now)
+        self.tickets: list[Row] = []
+        self.comments: list[Row] = []
+        self.documents: list[Row] = []
         self.words: set[str] = set()
+        self.counts = Counter[str]()
 
-    def add(self, history: TicketHistory, *, opened_at: datetime) -> None:
-        """Add a ticket with all that belongs to it."""
+    @transaction.atomic
+    def write(self, histories: Iterable[tuple[datetime, TicketHistory]], *, known_words: set[str]) -> None:
+        """Write tickets that were opened at these times, all of them or none, and invalidate the cached lists."""
+        # The database stores the first events while the histories of the next tickets are generated.
+        events = (event for opened_at, history in histories for event in self.add(history, opened_at=opened_at))
+        self.counts["events"] = copy("tickets_ticketevent", events)
+        self.counts["tickets"] = copy("tickets_ticket", self.tickets)
+        self.counts["comments"] = copy("tickets_comment", self.comments)
+        self.counts["documents"] = copy("tickets_searchdocument", self.documents)
+        search_index.insert_words(self.words - known_words)
+        after_commit(invalidate, ALL_LISTS)
+
+    def add(self, history: TicketHistory, *, opened_at: datetime) -> Iterator[Row]:
+        """Add a ticket with its comments and search words; yield its events."""
         ticket_id, creator_id = next(self.ticket_ids), history.customer.id
         first_values = {"title": history.title, "status": Status.OPEN, "priority": name_of(history.first_priority)}
-        self.add_event(ticket_id, EventKind.TICKET_CREATED, creator_id, opened_at, new=json(first_values))
+        yield self.event(ticket_id, EventKind.TICKET_CREATED, creator_id, str(opened_at), new=json(first_values))
         times = step_times((step.wait for step in history.steps), start=opened_at, now=self.now)
         comments, last_comment_at = 0, None
-        for at, step in zip(times, history.steps, strict=True):
+        # Each time is formatted once, although several rows have it.
+        for at, step in zip(map(str, times), history.steps, strict=True):
             for change in step.changes:
-                self.add_event(ticket_id, change.kind, step.actor.id, at, old=change.old, new=change.new)
+                yield self.event(ticket_id, change.kind, step.actor.id, at, old=change.old, new=change.new)
             if step.comment is not None:
                 comment_id, comments, last_comment_at = next(self.comment_ids), comments + 1, at
                 self.comments.append((comment_id, ticket_id, step.actor.id, step.comment, at))
-                self.add_event(ticket_id, EventKind.COMMENT_ADDED, step.actor.id, at, comment_id=comment_id)
+                yield self.event(ticket_id, EventKind.COMMENT_ADDED, step.actor.id, at, comment_id=comment_id)
         self.tickets.append(
             (
                 *(ticket_id, history.title, history.description, history.status, history.priority, creator_id),
@@ -64,44 +85,50 @@ class Batch:
             )
         )
         # Words have neither quotes nor backslashes.
-        self.documents.append((ticket_id, " ".join(f"'{word}'" for word in history.words)))
+        self.documents.append((ticket_id, "'{}'".format("' '".join(history.words))))
         self.words |= history.words
 
-    def add_event(
+    def event(
         self,
         ticket_id: int,
         kind: EventKind,
         actor_id: int,
-        at: datetime,
+        at: str,
         *,
         old: str | None = None,
         new: str | None = None,
         comment_id: int | None = None,
-    ) -> None:
-        """Add an event that counts as announced: nobody is notified."""
-        source = EventSource.COMMAND
-        self.events.append((uuid4(), ticket_id, kind, actor_id, source, old, new, comment_id, at, at, ""))
-
-    @transaction.atomic
-    def write(self, *, known_words: set[str]) -> None:
-        """Write all rows or none, and invalidate the cached lists."""
-        for table, rows in zip(COLUMNS, (self.tickets, self.comments, self.events, self.documents), strict=True):
-            copy(table, rows)
-        search_index.insert_words(self.words - known_words)
-        after_commit(invalidate, ALL_LISTS)
+    ) -> Row:
+        """Return an event that is marked as announced: nobody is notified."""
+        return (
+            uuid4(),
+            ticket_id,
+            kind,
+            actor_id,
+            EventSource.COMMAND,
+            old,
+            new,
+            comment_id,
+            at,
+            self.announced_at,
+            "",
+        )
 
 
 def reserve_ids(table: str, *, count: int) -> list[int]:
     """Return ids from the sequence of a table, in ascending order; those that others take meanwhile are missing."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
+        cursor.execute(RESERVE_IDS, [table, count])
         return [row_id for (row_id,) in cursor.fetchall()]
 
 
-def copy(table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN") as stream:
-        for row in rows:
-            stream.write_row(row)
+def copy(table: str, rows: Iterable[Row]) -> int:
+    """Write the rows; return how many there are."""
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN") as stream:
+            for row in rows:
+                stream.write_row(row)
+        return cursor.rowcount
 
 
 @transaction.atomic
@@ -112,9 +139,7 @@ def delete_all_tickets() -> None:
     after_commit(invalidate, ALL_LISTS)
 
 
-def vacuum() -> None:
-    """Update the planner's statistics and merge the pending entries of the search index; not in a transaction."""
+def update_statistics() -> None:
+    """Let the planner know how many rows there are now."""
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute(f"VACUUM (ANALYZE) {TABLES}, users_user")
-        cursor.execute("RESET statement_timeout")
+        cursor.execute(f"ANALYZE {TABLES}, users_user")

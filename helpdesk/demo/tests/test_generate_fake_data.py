@@ -133,10 +133,10 @@ def test_ids_that_others_have_taken_are_left_out(monkeypatch):
 def test_an_interrupted_run_leaves_whole_batches(monkeypatch):
     writes = iter([Batch.write])
 
-    def write_once(batch, **options):
+    def write_once(*args, **options):
         if (write := next(writes, None)) is None:
             raise KeyboardInterrupt
-        write(batch, **options)
+        write(*args, **options)
 
     monkeypatch.setattr(Batch, "write", write_once)
     monkeypatch.setattr(generation, "ROWS_PER_BATCH", 60)
@@ -150,27 +150,21 @@ def test_an_interrupted_run_leaves_whole_batches(monkeypatch):
     assert TicketEvent.objects.filter(kind=EventKind.COMMENT_ADDED).count() == 50
 
 
-@pytest.mark.django_db(transaction=True)
-def test_afterwards_the_planner_has_statistics_and_the_session_its_timeout():
+def test_afterwards_the_planner_has_statistics():
+    generate(tickets=50)
+
     with connection.cursor() as cursor:
-        cursor.execute("SHOW statement_timeout")
-        timeout = cursor.fetchone()
-
-        generate(tickets=50)
-
         cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'tickets_ticket'::regclass")
         assert cursor.fetchone() == (50,)
-        cursor.execute("SHOW statement_timeout")
-        assert cursor.fetchone() == timeout
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_user_who_is_deleted_meanwhile_ends_the_run(monkeypatch):
     write = Batch.write
 
-    def delete_and_write(batch, **options):
+    def delete_and_write(*args, **options):
         User.objects.filter(username="customer_1").delete()
-        write(batch, **options)
+        write(*args, **options)
 
     monkeypatch.setattr(Batch, "write", delete_and_write)
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError
 
 from helpdesk.demo import PASSWORD
 from helpdesk.demo.generation import generate_tickets, get_or_create_participants
-from helpdesk.demo.rows import delete_all_tickets, vacuum
+from helpdesk.demo.rows import delete_all_tickets, update_statistics
 from helpdesk.demo.users import refuse_production
 from helpdesk.users.models import Language
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             delete_all_tickets()
             self.stdout.write("Deleted all tickets, comments and history.")
         rows = self.generate(options)
-        vacuum()
+        update_statistics()
         self.stdout.write(summary(rows, seconds=perf_counter() - started))
 
     def generate(self, options: dict[str, Any]) -> "Counter[str]":
@@ -73,9 +73,7 @@ class Command(BaseCommand):
         try:
             for batch in generate_tickets(participants, **numbers):
                 tenths = rows["tickets"] * 10 // total
-                rows.update(
-                    {name: len(getattr(batch, name)) for name in ("tickets", "comments", "events", "documents")}
-                )
+                rows.update(batch.counts)
                 if rows["tickets"] * 10 // total > tenths:
                     self.stdout.write(f"{rows['tickets']:,} of {total:,} tickets")
                     self.stdout.flush()
