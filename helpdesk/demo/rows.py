@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from django.db import connection, transaction
 
@@ -17,7 +16,7 @@ from helpdesk.tickets.models import ALL_LISTS, EventKind, EventSource, Status
 
 Row = tuple[Any, ...]
 
-# The ids of events come from their sequence, in the order of the rows.
+# PostgreSQL gives the events their UUIDs, and their ids in the order of the rows.
 COLUMNS = {
     "tickets_ticket": (
         "id, title, description, status, priority, created_by_id, assigned_to_id, comments_count, last_comment_at, "
@@ -25,7 +24,7 @@ COLUMNS = {
     ),
     "tickets_comment": "id, ticket_id, author_id, content, created_at",
     "tickets_ticketevent": (
-        "uuid, ticket_id, kind, actor_id, source, old, new, comment_id, created_at, announced_at, request_id"
+        "ticket_id, kind, actor_id, source, old, new, comment_id, created_at, announced_at, request_id"
     ),
     "tickets_searchdocument": "ticket_id, words",
 }
@@ -101,7 +100,6 @@ class Batch:
     ) -> Row:
         """Return an event that is marked as announced: nobody is notified."""
         return (
-            uuid4(),
             ticket_id,
             kind,
             actor_id,
