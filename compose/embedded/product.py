@@ -15,12 +15,12 @@ from compose.embedded.errors import UserError
 from compose.embedded.options import ROOT, Options
 from compose.embedded.ports import LOOPBACK
 from compose.embedded.processes import Server
+from helpdesk.demo import PASSWORD
 
 BIN = Path(sys.executable).parent
 LOCAL_SCRIPTS = ROOT / "compose" / "local" / "django"
 MAILDEV = ROOT / "compose" / "embedded" / "node_modules" / "maildev" / "dist" / "bin" / "maildev.js"
 KEPT_MAILS = 1_000
-DEMO_PASSWORD = "testpass123"
 ANSWER_SECONDS = 60
 POLL_SECONDS = 0.2
 
@@ -100,7 +100,7 @@ The helpdesk is running; Ctrl-C stops all of it.
   Flower      http://localhost:{options.flower_port}/
   Websocket   ws{site.removeprefix("http")}/ws/notifications/?token=<access>
 
-  Logins      agent_1, customer_1, and admin (superuser); the password of each is {DEMO_PASSWORD}
+  Logins      agent_1, customer_1, and admin (superuser); the password of each is {PASSWORD}
 """
 
 

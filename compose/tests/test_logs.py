@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.product import LOCAL_SCRIPTS, script
 from compose.embedded.production import Topology
-from compose.tests.servers import production_environment, running, wait_until
+from compose.tests.servers import production_environment, running, wait_until_logged
 from helpdesk.emails.messages import get_password_reset_url, get_unsubscribe_url
 from helpdesk.emails.models import Email
 from helpdesk.tickets.models import TicketEvent
@@ -54,10 +54,10 @@ def ports(static_files, tmp_path, user):
         command = script(LOCAL_SCRIPTS / "start", PORT=ports["local"])
         local = environment | {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
         stack.enter_context(running(command, local, tmp_path / "local.log"))
-        wait_until(lambda: all(map(answers, ports.values())), tmp_path)
-        wait_until(lambda: " ready." in (tmp_path / "worker.log").read_text(), tmp_path)
-        wait_until(lambda: "Announcing" in (tmp_path / "announcer.log").read_text(), tmp_path)
-        wait_until(lambda: "Starting" in (tmp_path / "beat.log").read_text(), tmp_path)
+        wait_until_logged(lambda: all(map(answers, ports.values())), tmp_path)
+        wait_until_logged(lambda: " ready." in (tmp_path / "worker.log").read_text(), tmp_path)
+        wait_until_logged(lambda: "Announcing" in (tmp_path / "announcer.log").read_text(), tmp_path)
+        wait_until_logged(lambda: "Starting" in (tmp_path / "beat.log").read_text(), tmp_path)
         yield ports
 
 
@@ -146,7 +146,7 @@ def test_a_request_is_followed_through_every_process(ports, tmp_path, user):
     response = httpx.post(
         f"http://{LOOPBACK}:{ports['web']}/api/tickets/", json=body, headers=headers | {"X-Request-ID": REQUEST_ID}
     )
-    wait_until(lambda: REQUEST_ID in (tmp_path / "worker.log").read_text(), tmp_path)
+    wait_until_logged(lambda: REQUEST_ID in (tmp_path / "worker.log").read_text(), tmp_path)
 
     assert response.status_code == 201
     for name in PROCESSES:

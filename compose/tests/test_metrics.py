@@ -7,7 +7,7 @@ import pytest
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.production import Topology
-from compose.tests.servers import production_environment, running, wait_until
+from compose.tests.servers import production_environment, running, wait_until_logged
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
 
@@ -32,7 +32,7 @@ def test_a_web_server_answers_for_its_workers_without_the_proxy(topology, tmp_pa
     port = topology.web_ports[0]
     environment = production_environment("https://localhost") | {"HEALTH_TOKEN": TOKEN, "WEB_WORKERS": "2"}
     with running(topology.commands()["web-1"], environment, tmp_path / "web.log"):
-        wait_until(lambda: answers(port), tmp_path)
+        wait_until_logged(lambda: answers(port), tmp_path)
         for _ in range(40):
             headers = {"Host": "localhost", "X-Forwarded-Proto": "https"}
             httpx.get(f"http://{LOOPBACK}:{port}/", headers=headers)
@@ -51,5 +51,5 @@ def test_the_worker_and_the_announcer_serve_theirs(topology, tmp_path, transacti
         send_email.delay(EmailFactory().pk)
 
         failed = 'outcome="retry"} 1.0'
-        wait_until(lambda: failed in metrics_of(addresses["worker"]), tmp_path)
-        wait_until(lambda: "helpdesk_events_announced_total" in metrics_of(addresses["announcer"]), tmp_path)
+        wait_until_logged(lambda: failed in metrics_of(addresses["worker"]), tmp_path)
+        wait_until_logged(lambda: "helpdesk_events_announced_total" in metrics_of(addresses["announcer"]), tmp_path)

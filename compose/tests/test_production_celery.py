@@ -12,7 +12,7 @@ from compose.embedded.ports import LOOPBACK, free_port
 from compose.embedded.product import script
 from compose.embedded.production import SCRIPTS
 from compose.tests import compose_files
-from compose.tests.servers import production_environment, running, wait_until
+from compose.tests.servers import production_environment, running, wait_until_logged
 
 PRODUCTION = compose_files.read_compose_file(compose_files.PRODUCTION)["services"]
 
@@ -26,7 +26,7 @@ def test_the_workers_health_check_tells_one_that_works_from_none(tmp_path):
     log = tmp_path / "worker.log"
 
     with running([str(SCRIPTS / "celery" / "worker" / "start")], environment, log) as worker:
-        wait_until(lambda: " ready." in log.read_text(), tmp_path)
+        wait_until_logged(lambda: " ready." in log.read_text(), tmp_path)
         working = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         worker.terminate()
         code = worker.wait(30)
@@ -51,7 +51,7 @@ def test_flower_asks_for_the_password(tmp_path):
         return subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0
 
     with running(command, environment, tmp_path / "flower.log"):
-        wait_until(is_healthy, tmp_path)
+        wait_until_logged(is_healthy, tmp_path)
         url = f"http://{LOOPBACK}:{port}/workers"
         statuses = [
             httpx.get(url, auth=auth).status_code for auth in (None, ("operator", "wrong"), ("operator", "secret"))

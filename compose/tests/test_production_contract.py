@@ -62,7 +62,7 @@ def socket(production, token):
     return connect(url, ssl=production.socket_tls, proxy=None, open_timeout=LIVE_SECONDS)
 
 
-def heard(client, kind):
+def next_frame(client, kind):
     while (frame := json.loads(client.recv(timeout=LIVE_SECONDS)))["type"] != kind:
         continue
     return frame
@@ -115,7 +115,7 @@ def test_roles_filters_pages_and_search(customer, stranger, agent, ticket):
 
 
 def test_comments_are_paged_oldest_first_and_only_for_those_who_see_the_ticket(customer, stranger, agent, ticket):
-    said = [
+    added = [
         client.post("/comments/", json={"ticket": ticket["id"], "content": content})
         for client, content in ((customer, "First"), (agent, "Second"))
     ]
@@ -126,7 +126,7 @@ def test_comments_are_paged_oldest_first_and_only_for_those_who_see_the_ticket(c
 
     listed = customer.get("/comments/", params={"ticket": ticket["id"]}).json()
 
-    assert [response.status_code for response in said] == [201, 201]
+    assert [response.status_code for response in added] == [201, 201]
     assert [item["content"] for item in listed["results"]] == ["First", "Second"]
     assert [item["author"]["username"] for item in listed["results"]] == ["customer_1", "agent_1"]
     assert len(elsewhere) == 1
@@ -139,13 +139,13 @@ def test_live_events_and_e_mails_tell_those_whom_it_concerns(production, custome
         socket(production, production.token("customer_1")) as customers,
     ):
         ticket = customer.post("/tickets/", json={"title": "Live", "description": "D"}).json()
-        created = heard(agents, "ticket_created")
+        created = next_frame(agents, "ticket_created")
         agent.patch(f"/tickets/{ticket['id']}/", json={"status": "in_progress"})
-        changed = heard(customers, "status_changed")
+        changed = next_frame(customers, "status_changed")
         agent.post("/comments/", json={"ticket": ticket["id"], "content": "At work"})
-        added = heard(customers, "comment_added")
+        added = next_frame(customers, "comment_added")
         customers.send('{"type": "ping"}')
-        pong = heard(customers, "pong")
+        pong = next_frame(customers, "pong")
     wait_until(production.is_idle, what="everything is mailed")
 
     number = f"[Ticket #{ticket['id']}]"

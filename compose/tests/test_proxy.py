@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.production import CADDYFILE, SCRIPTS, Topology
 from compose.tests.production_stack import socket_tls
-from compose.tests.servers import production_environment, running, wait_until
+from compose.tests.servers import production_environment, running, wait_until_logged
 from helpdesk.users.actions import issue_tokens
 from helpdesk.users.tests.factories import UserFactory
 
@@ -69,7 +69,7 @@ def site(static_files, tmp_path, transactional_db):
             name: stack.enter_context(running(commands[name], environment, tmp_path / f"{name}.log"))
             for name in ("web-1", "websocket", "proxy")
         }
-        wait_until(lambda: topology.authority.exists() and all(map(answers, topology.ports)), tmp_path)
+        wait_until_logged(lambda: topology.authority.exists() and all(map(answers, topology.ports)), tmp_path)
         yield Site(topology, tmp_path / "proxy.log", processes)
 
 
@@ -198,7 +198,7 @@ def test_a_socket_outlives_the_limits_for_requests_and_its_token_is_in_no_log(si
             client.recv(timeout=3)
         client.send('{"type": "ping"}')
         answer = json.loads(client.recv(timeout=10))
-    wait_until(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
+    wait_until_logged(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
 
     assert answer == {"type": "pong"}
     assert not any(token in log.read_text() for log in tmp_path.glob("*.log"))
@@ -211,7 +211,7 @@ def test_a_token_is_in_no_log_when_the_websocket_server_is_gone(site, tmp_path):
 
     with pytest.raises(InvalidStatus) as refused:
         connect(f"{site.url.replace('https', 'wss')}/ws/notifications/?token=secret", ssl=socket_tls(site.topology))
-    wait_until(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
+    wait_until_logged(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
 
     response = refused.value.response
     assert (response.status_code, json.loads(response.body)["code"]) == (502, "unavailable")

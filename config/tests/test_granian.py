@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-LOOPBACK = "127.0.0.1"
+from compose.embedded.ports import LOOPBACK
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can refuse connections")
 
