@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import stat
 from contextlib import suppress
 
 from config.wsgi import application
@@ -22,9 +23,15 @@ def refuse_connections(*_: object) -> None:
     """
     with suppress(OSError):
         for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 -- names alone
-            with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listener:
-                if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    refuse_on_listener(descriptor)
+
+
+def refuse_on_listener(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as listener:
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
 
 
 signal.signal(signal.SIGUSR1, refuse_connections)

@@ -2,6 +2,7 @@ import signal
 import socket
 import sys
 
+import psutil
 import pytest
 
 from compose.embedded.ports import LOOPBACK
@@ -34,3 +35,11 @@ def test_new_connections_are_refused_and_those_in_the_queue_are_answered(refuse_
         answer = early.recv(100)
 
     assert (question, answer) == (b"question", b"answer")
+
+
+def test_no_descriptor_stays_open(refuse_connections):
+    before = psutil.Process().num_fds()
+
+    refuse_connections()
+
+    assert psutil.Process().num_fds() == before
