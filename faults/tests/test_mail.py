@@ -2,10 +2,13 @@
 
 import re
 import signal
+from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 
 from faults.history import History
+from faults.settings import EMAIL_TIMEOUT
 from faults.workload import running_workload
 from helpdesk.testing import wait_until
 
@@ -72,7 +75,17 @@ def test_f16_a_mail_that_takes_long_is_sent_once_during_sweeps(stack):
         wait_until(lambda: sweeps(stack) >= goal, what="sweeps pass")
         stack.script_mail({})
 
+        assert_sent_by_one_worker_at_a_time(stack.mails("received")[before:])
         check(workload)
+
+
+def assert_sent_by_one_worker_at_a_time(mails):
+    """An attempt that is not answered lasts for EMAIL_TIMEOUT seconds; the next one begins after it."""
+    attempts = defaultdict(list)
+    for mail in mails:
+        attempts[mail["id"]].append(mail["at"])
+    pauses = [later - earlier for times in attempts.values() for earlier, later in pairwise(times)]
+    assert all(pause >= EMAIL_TIMEOUT for pause in pauses), f"sent by two workers at a time: {pauses}"
 
 
 def test_f17_what_cannot_be_mailed_is_refused_or_dead_with_its_reason_and_other_mail_is_sent(stack, workload):
