@@ -88,7 +88,7 @@ check-containers:
 
 check-proxy:
 	caddy validate --config compose/production/proxy/Caddyfile
-	caddy fmt --diff compose/production/proxy/Caddyfile
+	caddy fmt --diff compose/production/proxy/Caddyfile >/dev/null
 
 check-locks:
 	.ci/check-locks

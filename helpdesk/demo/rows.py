@@ -126,7 +126,7 @@ def copy(table: str, rows: Iterable[Row]) -> int:
         with cursor.copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN") as stream:
             for row in rows:
                 stream.write_row(row)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @transaction.atomic
