@@ -43,14 +43,15 @@ class FaultStack(Site):
         self.folder = folder
         self.valkey_port, self.mail_port = free_port(), free_port()
         self.created: list[Program] = []
+        # The servers of the stack win over those that the tests themselves use.
         self.environment = {
+            **environment,
             "DJANGO_SECRET_KEY": SECRET_KEY,
             "REDIS_URL": f"redis://{LOOPBACK}:{self.valkey_port}/0",
             "CELERY_BROKER_URL": "",
             "CHANNEL_REDIS_URL": "",
             "EMAIL_HOST": LOOPBACK,
             "EMAIL_PORT": str(self.mail_port),
-            **environment,
         }
         self.postgres = Postgres(folder / "postgres")
         self.valkey = self.create_program("valkey", valkey_command(self.valkey_port), self.valkey_answers)
