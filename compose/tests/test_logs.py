@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack, suppress
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -25,7 +26,6 @@ SITE = "https://localhost"
 PROCESSES = {"web": "web-1", "websocket": "websocket", "worker": "worker", "beat": "beat", "announcer": "announcer"}
 PASSWORD = "correct-horse-battery-staple"
 MONITOR = "a-token-of-our-monitoring-system"
-REQUEST_ID = "a-request-of-alices"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,30 +35,45 @@ def user():
     return UserFactory(username="alice", email="alice@example.com", password=make_password(PASSWORD, hasher="argon2"))
 
 
-@pytest.fixture
-def ports(static_files, tmp_path, user):
+@pytest.fixture(scope="module")
+def processes(static_files, django_db_setup, tmp_path_factory):
     """Run every process of production, each with a log of its own, and a developer's Daphne beside them."""
-    topology = Topology(tmp_path, free_port())
+    logs = tmp_path_factory.mktemp("logs")
+    topology = Topology(logs, free_port())
     ports = {"web": topology.web_ports[0], "websocket": topology.websocket_port, "local": free_port()}
     environment = production_environment(SITE) | {
         "HEALTH_TOKEN": MONITOR,
         "EMAIL_PORT": str(free_port()),
-        "THROTTLE_USER_RATE": "",
         # In the image, nothing runs as root.
         "PYTHONWARNINGS": "ignore:You're running the worker",
     }
     with ExitStack() as stack:
         for role, name in PROCESSES.items():
             command = topology.commands()[name]
-            stack.enter_context(running(command, environment, tmp_path / f"{role}.log"))
+            stack.enter_context(running(command, environment, logs / f"{role}.log"))
         command = script(LOCAL_SCRIPTS / "start", PORT=ports["local"])
         local = environment | {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
-        stack.enter_context(running(command, local, tmp_path / "local.log"))
-        wait_until_logged(lambda: all(map(answers, ports.values())), tmp_path)
-        wait_until_logged(lambda: " ready." in (tmp_path / "worker.log").read_text(), tmp_path)
-        wait_until_logged(lambda: "Announcing" in (tmp_path / "announcer.log").read_text(), tmp_path)
-        wait_until_logged(lambda: "Starting" in (tmp_path / "beat.log").read_text(), tmp_path)
-        yield ports
+        stack.enter_context(running(command, local, logs / "local.log"))
+        wait_until_logged(lambda: all(map(answers, ports.values())), logs)
+        wait_until_logged(lambda: " ready." in (logs / "worker.log").read_text(), logs)
+        wait_until_logged(lambda: "Announcing" in (logs / "announcer.log").read_text(), logs)
+        wait_until_logged(lambda: "Starting" in (logs / "beat.log").read_text(), logs)
+        yield ports, logs
+
+
+@pytest.fixture
+def ports(processes):
+    return processes[0]
+
+
+@pytest.fixture
+def logs(processes):
+    return processes[1]
+
+
+@pytest.fixture
+def request_id():
+    return f"a-request-of-alices-{uuid4()}"
 
 
 def lines_of(log):
@@ -107,7 +122,7 @@ def knock(port, secret):
         pass
 
 
-def test_no_log_of_any_process_holds_a_secret(ports, tmp_path, user):
+def test_no_log_of_any_process_holds_a_secret(ports, logs, user):
     secrets = {
         **issue_tokens(user),
         "monitor": MONITOR,
@@ -126,35 +141,35 @@ def test_no_log_of_any_process_holds_a_secret(ports, tmp_path, user):
         name: secret.partition("#")[2] or secret.rpartition("/unsubscribe/")[2].strip("/")
         for name, secret in secrets.items()
     }
-    logs = {log.name: log.read_text() for log in tmp_path.glob("*.log")}
+    texts = {log.name: log.read_text() for log in logs.glob("*.log")}
     assert len(tokens) == 12
-    assert {(log, name) for log, text in logs.items() for name, token in tokens.items() if token in text} == set()
-    assert all(logs.values())
+    assert {(log, name) for log, text in texts.items() for name, token in tokens.items() if token in text} == set()
+    assert all(texts.values())
     for name in ("web", "websocket"):
-        assert {line["path"] for line in lines_of(tmp_path / f"{name}.log") if "path" in line} >= {
+        assert {line["path"] for line in lines_of(logs / f"{name}.log") if "path" in line} >= {
             "/api/tickets/",
             "/admin/login/",
         }
 
 
-def test_a_request_is_followed_through_every_process(ports, tmp_path, user):
+def test_a_request_is_followed_through_every_process(ports, logs, user, request_id):
     UserFactory(username="agatha", agent=True)
     access = issue_tokens(user)["access"]
     headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Authorization": f"Bearer {access}"}
     body = {"title": "A teapot", "description": "It says 418.", "priority": "high"}
 
     response = httpx.post(
-        f"http://{LOOPBACK}:{ports['web']}/api/tickets/", json=body, headers=headers | {"X-Request-ID": REQUEST_ID}
+        f"http://{LOOPBACK}:{ports['web']}/api/tickets/", json=body, headers=headers | {"X-Request-ID": request_id}
     )
-    wait_until_logged(lambda: REQUEST_ID in (tmp_path / "worker.log").read_text(), tmp_path)
+    wait_until_logged(lambda: request_id in (logs / "worker.log").read_text(), logs)
 
     assert response.status_code == 201
     for name in PROCESSES:
-        lines = lines_of(tmp_path / f"{name}.log")
+        lines = lines_of(logs / f"{name}.log")
         assert {line["process"] for line in lines} == {name}
-        about = [line["message"] for line in lines if line["request_id"] == REQUEST_ID]
+        about = [line["message"] for line in lines if line["request_id"] == request_id]
         assert len(about) == (1 if name in {"web", "announcer", "worker"} else 0), about
-    assert TicketEvent.objects.get().request_id == Email.objects.get().request_id == REQUEST_ID
+    assert TicketEvent.objects.get().request_id == Email.objects.get().request_id == request_id
 
 
 @pytest.fixture
@@ -165,7 +180,9 @@ def broken_comments(transactional_db):
         cursor.execute("ALTER TABLE away RENAME TO tickets_comment")
 
 
-def test_a_broken_request_is_told_with_its_exception_and_without_its_secrets(ports, tmp_path, user, broken_comments):
+def test_a_broken_request_is_told_with_its_exception_and_without_its_secrets(
+    ports, logs, user, request_id, broken_comments
+):
     access = issue_tokens(user)["access"]
     headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Authorization": f"Bearer {access}"}
 
@@ -173,14 +190,14 @@ def test_a_broken_request_is_told_with_its_exception_and_without_its_secrets(por
         httpx.get(
             f"http://{LOOPBACK}:{port}/api/comments/",
             params={"token": access},
-            headers=headers | {"X-Request-ID": REQUEST_ID},
+            headers=headers | {"X-Request-ID": request_id},
         )
         for port in (ports["web"], ports["local"])
     ]
 
-    (broken,) = [line for line in lines_of(tmp_path / "web.log") if "exception" in line]
+    (broken,) = [line for line in lines_of(logs / "web.log") if "exception" in line]
     assert [response.status_code for response in responses] == [500, 500]
-    assert (broken["request_id"], broken["level"], broken["logger"]) == (REQUEST_ID, "ERROR", "django.request")
+    assert (broken["request_id"], broken["level"], broken["logger"]) == (request_id, "ERROR", "django.request")
     assert 'relation "tickets_comment" does not exist' in broken["exception"]
-    assert 'relation "tickets_comment" does not exist' in (tmp_path / "local.log").read_text()
-    assert not any(access in log.read_text() for log in tmp_path.glob("*.log"))
+    assert 'relation "tickets_comment" does not exist' in (logs / "local.log").read_text()
+    assert not any(access in log.read_text() for log in logs.glob("*.log"))
