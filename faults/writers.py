@@ -12,6 +12,7 @@ from faults.site import Site
 
 PAUSE_SECONDS = 0.1
 REPEAT_SECONDS = 0.1
+RETRIED = {None, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.CONFLICT}
 STATUSES = ("in_progress", "resolved", "closed", "open")
 
 
@@ -32,7 +33,8 @@ class Write:
 class Writer(threading.Thread):
     """A customer with tickets of their own, and the agent who works on them, until `stop`.
 
-    With `repeats`, a request without a response, or with 503, is sent again until it succeeds.
+    With `repeats`, a request without a response, or with one that asks to retry, is sent again until it succeeds. A POST
+    has an Idempotency-Key then, because its first attempt may have been written.
     """
 
     def __init__(self, site: Site, number: int, *, seed: int, repeats: bool = False) -> None:
@@ -91,21 +93,24 @@ class Writer(threading.Thread):
         self, client: httpx.Client, method: str, path: str, kind: str, text: str, **body: Any
     ) -> dict[str, Any] | None:
         """Return the written object, None if the request was not acknowledged."""
+        headers = {"Idempotency-Key": text} if self.repeats and method == "POST" else {}
         while True:
             began_at = time.monotonic()
-            response = response_or_none(client, method, path, body)
+            response = response_or_none(client, method, path, body, headers)
             status = None if response is None else response.status_code
             self.writes.append(Write(kind, text, status, time.monotonic() - began_at))
             if response is not None and response.is_success:
                 written: dict[str, Any] = response.json()
                 return written
-            if not (self.repeats and status in {None, httpx.codes.SERVICE_UNAVAILABLE}):
+            if not (self.repeats and status in RETRIED):
                 return None
             time.sleep(REPEAT_SECONDS)
 
 
-def response_or_none(client: httpx.Client, method: str, path: str, body: dict[str, Any]) -> httpx.Response | None:
+def response_or_none(
+    client: httpx.Client, method: str, path: str, body: dict[str, Any], headers: dict[str, str]
+) -> httpx.Response | None:
     try:
-        return client.request(method, path, json=body)
+        return client.request(method, path, json=body, headers=headers)
     except httpx.TransportError:
         return None
