@@ -94,7 +94,10 @@ class FaultStack(Site):
     def manage(self, *arguments: str) -> None:
         command = self.create_program("manage", [*MANAGE, *arguments], lambda: True)
         command.launch()
-        command.wait()
+        try:
+            command.wait()
+        finally:
+            command.kill()
         if command.process is None or command.process.returncode:
             raise AssertionError(command.output())
 

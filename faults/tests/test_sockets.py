@@ -17,7 +17,7 @@ EVENTS = 2_000
 MAXIMUM_SECONDS = 5
 BREAKS_A_SECOND = 10
 REACTION_SECONDS = 1
-FAN_OUTS = max(30, round(10 * SECONDS))
+FAN_OUTS = max(30, round(3 * SECONDS))
 EVENTS_AT_ONCE = 20
 CLOSING_CLIENTS = 4
 """Of each user: together with connections that are still closing, they stay below the limit of ten."""
