@@ -20,7 +20,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_the_workers_health_check_tells_one_that_works_from_none(tmp_path):
-    environment = production_environment("https://localhost") | {"HOSTNAME": socket.gethostname()}
+    files = tmp_path / "files"
+    files.mkdir()
+    environment = production_environment("https://localhost") | {
+        "HOSTNAME": socket.gethostname(),
+        "TMPDIR": str(files),
+    }
     kind, command = PRODUCTION["celeryworker"]["healthcheck"]["test"]
     check = ["sh", "-c", command.replace("$$", "$")]
     log = tmp_path / "worker.log"
@@ -36,6 +41,7 @@ def test_the_workers_health_check_tells_one_that_works_from_none(tmp_path):
     assert working.returncode == 0, working.stdout + working.stderr
     assert code == 0
     assert none.returncode != 0
+    assert list(files.iterdir()) == []
 
 
 def test_flower_asks_for_the_password(tmp_path):
