@@ -97,7 +97,7 @@ BAD_VALUES = {
     ],
     ("post", "/api/auth/register/", "password"): [1, True, None, [], {}, "", "a\0" * 8, "a" * 129, "password"],
     ("patch", "/api/preferences/", "status_changed"): [
-        *(1, 0, True, "true", "", None, [], [{}], {"": True}, {"sms": True}, {"email\0": True}),
+        *(1, 0, True, "true", "", None, [], [{}], {"": True}, {"fax": True}, {"email\0": True}),
         *({"live": truth} for truth in NO_TRUTHS),
     ],
 }

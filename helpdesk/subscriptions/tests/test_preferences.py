@@ -99,7 +99,7 @@ def test_users_change_their_own_preferences_only(api, customer, stranger):
     ("body", "expected"),
     [
         ({"title_changed": {"live": False}}, {"#/title_changed": "unknown"}),
-        ({"comment_added": {"sms": False}}, {"#/comment_added/sms": "unknown"}),
+        ({"comment_added": {"fax": False}}, {"#/comment_added/fax": "unknown"}),
         ({"comment_added": {"live": "no"}}, {"#/comment_added/live": "invalid"}),
         ({"comment_added": {"live": 0}}, {"#/comment_added/live": "invalid"}),
         ({"comment_added": {"live": None}}, {"#/comment_added/live": "null"}),
@@ -130,7 +130,7 @@ def test_a_body_of_names_that_are_unknown_is_answered_in_short(api, customer):
     [
         ("subscriptions_preference_unique", {}),
         ("subscriptions_preference_kind_known", {"kind": "title_changed"}),
-        ("subscriptions_preference_channel_known", {"channel": "sms"}),
+        ("subscriptions_preference_channel_known", {"channel": "fax"}),
     ],
 )
 def test_the_database_refuses_what_makes_no_sense(customer, constraint, changes):
