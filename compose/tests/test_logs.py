@@ -180,7 +180,7 @@ def broken_comments(transactional_db):
         cursor.execute("ALTER TABLE away RENAME TO tickets_comment")
 
 
-def test_a_broken_request_is_told_with_its_exception_and_without_its_secrets(
+def test_a_broken_request_is_logged_with_its_exception_and_without_its_secrets(
     ports, logs, user, request_id, broken_comments
 ):
     access = issue_tokens(user)["access"]

@@ -19,7 +19,7 @@ PRODUCTION = compose_files.read_compose_file(compose_files.PRODUCTION)["services
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_workers_health_check_tells_one_that_works_from_none(tmp_path):
+def test_the_workers_health_check_distinguishes_one_that_works_from_none(tmp_path):
     files = tmp_path / "files"
     files.mkdir()
     environment = production_environment("https://localhost") | {
