@@ -18,12 +18,12 @@ from helpdesk.users.models import User
 User.objects.create_user("%s", "%s@example.com", "{PASSWORD}", role="agent")
 """
 CHANGE = """
-from helpdesk.core import bounded_queue
+from helpdesk.core.after_commit import flush_all
 from helpdesk.users import actions
 from helpdesk.users.models import User
 user, admin = User.objects.get(username="%s"), User.objects.get(username="agent_1")
 %s
-bounded_queue.flush_all()
+flush_all()
 """
 CHANGES = {
     "demote": 'actions.update_user(user.pk, changes={"role": "customer"}, by=admin)',

@@ -7,7 +7,7 @@ from celery import current_app, shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
-from helpdesk.core.bounded_queue import BoundedQueue
+from helpdesk.core.after_commit import BoundedQueue
 from helpdesk.core.cleanup import cleanup_task
 from helpdesk.core.redis import RedisError
 from helpdesk.emails import actions

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from helpdesk.core import bounded_queue
-from helpdesk.core.bounded_queue import BoundedQueue
+from helpdesk.core import after_commit
+from helpdesk.core.after_commit import BoundedQueue
 
 TIMEOUT = 10
 
@@ -43,13 +43,13 @@ def test_items_that_wait_are_processed_together_and_in_order():
 
 
 def test_a_full_queue_drops_its_oldest_item(monkeypatch):
-    monkeypatch.setattr(bounded_queue, "MAX_QUEUE_SIZE", 3)
+    monkeypatch.setattr(after_commit, "MAX_QUEUE_SIZE", 3)
 
     assert batches_of(1, 2, 3, 4, "last") == [[1], [3, 4, "last"]]
 
 
 def test_batches_are_bounded(monkeypatch):
-    monkeypatch.setattr(bounded_queue, "MAX_BATCH_SIZE", 2)
+    monkeypatch.setattr(after_commit, "MAX_BATCH_SIZE", 2)
 
     assert batches_of(1, 2, 3, "last") == [[1], [2, 3], ["last"]]
 
@@ -78,10 +78,10 @@ def test_a_process_that_ends_flushes_its_queues_within_a_time_limit(monkeypatch)
     queue.put(1)
     queue.put("last")
 
-    monkeypatch.setattr(bounded_queue, "FLUSH_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(after_commit, "FLUSH_TIMEOUT_SECONDS", 0.05)
     assert not queue.flush()
     monkeypatch.undo()
     work.may_end.set()
-    bounded_queue.flush_all()
+    after_commit.flush_all()
 
     assert work.is_done.is_set()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from channels.layers import get_channel_layer
 
-from helpdesk.core.bounded_queue import BoundedQueue
+from helpdesk.core.after_commit import BoundedQueue
 from helpdesk.core.redis import RedisError
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from helpdesk.core import bounded_queue
+from helpdesk.core.after_commit import flush_all
 from helpdesk.monitoring.metrics import serve_metrics
 from helpdesk.tickets.announcer import Announcer
 
@@ -20,4 +20,4 @@ class Command(BaseCommand):
             signal.signal(number, announcer.stop)
         serve_metrics()
         announcer.run()
-        bounded_queue.flush_all()
+        flush_all()
