@@ -12,16 +12,18 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from prometheus_client import Counter
 
 from helpdesk.core.after_commit import after_commit
 from helpdesk.core.cleanup import delete_in_ranges
 from helpdesk.emails.messages import get_account_subject, get_ticket_subject
-from helpdesk.emails.metrics import EMAILS
 from helpdesk.emails.models import Attempt, Email, EmailKind, EmailState, Outcome
 from helpdesk.subscriptions.models import Channel
 from helpdesk.subscriptions.recipients import Announcement
 
 logger = logging.getLogger(__name__)
+
+EMAILS = Counter("helpdesk_emails_total", "Attempts to send an e-mail, by outcome.", ["kind", "outcome"])
 
 MAXIMUM_ATTEMPTS = 24
 MAXIMUM_RETRY_DELAY = timedelta(hours=1)

@@ -8,8 +8,7 @@ from helpdesk.core.after_commit import after_commit
 from helpdesk.emails.actions import enqueue_account_email, enqueue_ticket_emails
 from helpdesk.emails.models import EmailKind
 from helpdesk.emails.tasks import delivery_queue
-from helpdesk.subscriptions.recipients import Announcement
-from helpdesk.subscriptions.signals import ticket_events_announced
+from helpdesk.subscriptions.recipients import Announcement, ticket_events_announced
 from helpdesk.users.models import AddressChange, Registration
 from helpdesk.users.signals import address_change_requested, password_reset_requested, registration_requested
 

@@ -7,8 +7,7 @@ from django.dispatch import receiver
 from helpdesk.core.after_commit import after_commit
 from helpdesk.notifications.actions import add_notifications
 from helpdesk.notifications.live.publisher import UserChanged, publisher
-from helpdesk.subscriptions.recipients import Announcement
-from helpdesk.subscriptions.signals import ticket_events_announced
+from helpdesk.subscriptions.recipients import Announcement, ticket_events_announced
 from helpdesk.users.models import User
 from helpdesk.users.signals import tokens_revoked, user_changed
 

@@ -1,11 +1,20 @@
-"""Who is notified of an event, and by which channel."""
+"""Who is notified of an event, and by which channel; announces it to the apps that deliver notifications."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from django.dispatch import Signal, receiver
 
 from helpdesk.subscriptions.models import NOTIFIED_KINDS, Channel, NotificationPreference
+from helpdesk.tickets.announcer import ticket_events_committed
 from helpdesk.tickets.models import EventKind, Ticket, TicketEvent
 from helpdesk.users.models import User
+
+ticket_events_announced = Signal()
+"""Sent with `announcements`, a list of at least one Announcement: each committed event that has recipients, once, in order.
+
+Receivers run inside the announcer's transaction, as described for ticket_events_committed.
+"""
 
 
 class Announcement(NamedTuple):
@@ -17,6 +26,12 @@ class Announcement(NamedTuple):
     event: TicketEvent
     ticket: Ticket
     recipients: dict[Channel, list[int]]
+
+
+@receiver(ticket_events_committed)
+def announce_to_recipients(*, events: list[TicketEvent], **kwargs: Any) -> None:
+    if announcements := resolve_recipients(events):
+        ticket_events_announced.send(TicketEvent, announcements=announcements)
 
 
 def resolve_recipients(events: Sequence[TicketEvent]) -> list[Announcement]:

@@ -13,11 +13,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.dispatch import Signal
 from django.utils import timezone
+from prometheus_client import Counter
 
 from helpdesk.core.cached_lists import find_unrecorded, invalidate
 from helpdesk.core.redis import RedisError
-from helpdesk.tickets.metrics import EVENTS_ANNOUNCED
 from helpdesk.tickets.models import (
     ALL_LISTS,
     NOTIFY_CHANNEL,
@@ -26,9 +27,17 @@ from helpdesk.tickets.models import (
     TicketEventQuerySet,
     list_scopes_with_tickets_of,
 )
-from helpdesk.tickets.signals import ticket_events_committed
 
 logger = logging.getLogger(__name__)
+
+EVENTS_ANNOUNCED = Counter("helpdesk_events_announced_total", "Events announced to the listening apps.", ["kind"])
+
+ticket_events_committed = Signal()
+"""Sent with `events`, a list of committed TicketEvents: every one, once, in order.
+
+Receivers run inside the announcer's transaction: they write rows, with a number of queries that does not grow with the
+number of events, and leave the rest to after_commit.
+"""
 
 # "HELP" in ASCII: a key that no other program uses in this database.
 LEADER_LOCK = 0x48454C50

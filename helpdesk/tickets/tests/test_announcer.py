@@ -11,9 +11,8 @@ from django.db import connection
 from helpdesk.core.redis import circuit
 from helpdesk.testing import count_queries, wait_until
 from helpdesk.tickets import actions, announcer
-from helpdesk.tickets.announcer import Announcer, try_become_leader
+from helpdesk.tickets.announcer import Announcer, ticket_events_committed, try_become_leader
 from helpdesk.tickets.models import TicketEvent
-from helpdesk.tickets.signals import ticket_events_committed
 from helpdesk.tickets.tests.factories import TicketFactory, by
 from helpdesk.users.actions import update_profile
 
