@@ -1,16 +1,33 @@
 """Signal receivers: each enqueues e-mails in the sender's transaction and passes them to the workers after its commit."""
 
+import logging
 from typing import Any
 
 from django.dispatch import receiver
+from kombu.exceptions import OperationalError as BrokerError
 
-from helpdesk.core.after_commit import after_commit
+from helpdesk.core.after_commit import BoundedQueue, after_commit
 from helpdesk.emails.actions import enqueue_account_email, enqueue_ticket_emails
 from helpdesk.emails.models import EmailKind
-from helpdesk.emails.tasks import delivery_queue
+from helpdesk.emails.tasks import send_emails
 from helpdesk.subscriptions.recipients import Announcement, ticket_events_announced
 from helpdesk.users.models import AddressChange, Registration
 from helpdesk.users.signals import address_change_requested, password_reset_requested, registration_requested
+
+logger = logging.getLogger(__name__)
+
+
+def queue_batches(batches: list[list[int]]) -> None:
+    """Pass e-mails to the workers in one message; without the broker they wait for the sweep."""
+    email_ids = [email_id for batch in batches for email_id in batch]
+    try:
+        send_emails.apply_async((email_ids,), retry=False)
+    except BrokerError as error:
+        logger.warning("Broker unavailable: %d e-mails left to the sweep (%s)", len(email_ids), error)
+
+
+delivery_queue: BoundedQueue[list[int]] = BoundedQueue(queue_batches, name="delivery queue")
+"""Takes lists of ids of committed e-mails without waiting for the broker."""
 
 
 @receiver(ticket_events_announced)

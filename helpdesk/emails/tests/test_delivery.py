@@ -9,7 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from compose.embedded.ports import free_port
-from helpdesk.emails import actions, delivery, messages
+from helpdesk.emails import actions, messages, tasks
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
@@ -273,7 +273,7 @@ def test_a_database_error_during_rendering_is_retried(smtp, monkeypatch):
         raise OperationalError
 
     email = EmailFactory()
-    monkeypatch.setattr(delivery, "build_message", fail)
+    monkeypatch.setattr(tasks, "build_message", fail)
 
     send_email(email.pk)
 

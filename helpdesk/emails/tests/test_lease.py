@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from helpdesk.emails import actions, delivery
+from helpdesk.emails import actions, tasks
 from helpdesk.emails.models import Email, EmailState
 from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_email
 from helpdesk.emails.tests.factories import EmailFactory
@@ -92,15 +92,15 @@ def test_a_worker_whose_lease_has_ended_records_a_success_but_no_failure():
 
 def test_a_delayed_worker_sends_nothing_and_keeps_the_lease_of_another(smtp, monkeypatch):
     email = EmailFactory()
-    resolve_recipient = delivery.resolve_recipient
+    resolve_recipient = tasks.resolve_recipient
 
     def delay(claimed):
         expire_leases()
-        monkeypatch.setattr(delivery, "resolve_recipient", resolve_recipient)
+        monkeypatch.setattr(tasks, "resolve_recipient", resolve_recipient)
         assert actions.claim(email.pk)
         resolve_recipient(claimed)
 
-    monkeypatch.setattr(delivery, "resolve_recipient", delay)
+    monkeypatch.setattr(tasks, "resolve_recipient", delay)
 
     send_email(email.pk)
 
@@ -115,7 +115,7 @@ def test_a_delayed_worker_sends_nothing_and_keeps_the_lease_of_another(smtp, mon
 )
 def test_a_delayed_worker_releases_its_lease(smtp, monkeypatch, earlier, wait):
     email = EmailFactory(attempts=earlier)
-    monkeypatch.setattr(delivery, "resolve_recipient", lambda claimed: expire_leases())
+    monkeypatch.setattr(tasks, "resolve_recipient", lambda claimed: expire_leases())
     error = "The worker was delayed for too long to send it within its lease."
 
     send_email(email.pk)
@@ -129,7 +129,7 @@ def test_a_delayed_worker_releases_its_lease(smtp, monkeypatch, earlier, wait):
 
 def test_the_last_attempt_of_a_delayed_worker_fails_with_its_reason(smtp, monkeypatch):
     email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS - 1)
-    monkeypatch.setattr(delivery, "resolve_recipient", lambda claimed: expire_leases())
+    monkeypatch.setattr(tasks, "resolve_recipient", lambda claimed: expire_leases())
 
     send_email(email.pk)
 
@@ -151,15 +151,15 @@ def test_a_third_of_the_lease_is_reserved_to_mark_it_sent():
 
 def test_a_worker_that_loses_postgresql_before_it_sends_releases_the_lease(transactional_db, smtp, monkeypatch):
     email = EmailFactory()
-    get_cancellation_reason = delivery.get_cancellation_reason
+    get_cancellation_reason = tasks.get_cancellation_reason
 
     def lose_connection(claimed):
         with closing(connection.copy()) as other, other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
         return get_cancellation_reason(claimed)
 
-    monkeypatch.setattr(delivery, "get_cancellation_reason", lose_connection)
-    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
+    monkeypatch.setattr(tasks, "get_cancellation_reason", lose_connection)
+    monkeypatch.setattr(tasks, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
 
     send_email(email.pk)
 
@@ -175,8 +175,8 @@ def test_an_accepted_message_that_cannot_be_marked_sent_keeps_its_lease(smtp, mo
         raise OperationalError
 
     monkeypatch.setattr(actions, "mark_sent", fail)
-    monkeypatch.setattr(delivery.connection, "close", lambda: None)
-    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
+    monkeypatch.setattr(tasks.connection, "close", lambda: None)
+    monkeypatch.setattr(tasks, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
 
     with pytest.raises(OperationalError):
         send_email(email.pk)
@@ -188,9 +188,7 @@ def test_an_accepted_message_that_cannot_be_marked_sent_keeps_its_lease(smtp, mo
 def test_no_transaction_is_open_during_smtp(transactional_db, smtp, monkeypatch):
     email = EmailFactory()
     seen = []
-    monkeypatch.setattr(
-        delivery.EmailMultiAlternatives, "send", lambda message: seen.append(connection.in_atomic_block)
-    )
+    monkeypatch.setattr(tasks.EmailMultiAlternatives, "send", lambda message: seen.append(connection.in_atomic_block))
 
     send_email(email.pk)
 
@@ -208,8 +206,8 @@ def test_a_database_that_restarts_after_smtp_causes_no_second_message(smtp, monk
         mark_sent(email)
 
     monkeypatch.setattr(actions, "mark_sent", fail_twice)
-    monkeypatch.setattr(delivery.connection, "close", lambda: None)
-    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(tasks.connection, "close", lambda: None)
+    monkeypatch.setattr(tasks, "RECORD_RETRY_DELAYS_SECONDS", (0, 0, 0))
 
     send_email(email.pk)
 
@@ -273,7 +271,7 @@ def test_the_sweep_fails_interrupted_attempts_only(queued):
 
 def test_smtp_is_limited_to_two_thirds_of_the_lease(settings, smtp, monkeypatch):
     limits = []
-    monkeypatch.setattr(delivery, "timeout", lambda limit: nullcontext(limits.append(limit)))
+    monkeypatch.setattr(tasks, "timeout", lambda limit: nullcontext(limits.append(limit)))
 
     send_email(EmailFactory().pk)
 
