@@ -10,9 +10,7 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from helpdesk.core.after_commit import after_commit
-from helpdesk.notifications.live.protocol import event_frame, frame_head, render
-from helpdesk.notifications.live.publisher import EventMessage, publisher
+from helpdesk.notifications.live.protocol import EventMessage, event_frame, frame_head, render
 from helpdesk.notifications.models import Frame, Notification, Stream
 from helpdesk.subscriptions.models import Channel
 from helpdesk.subscriptions.recipients import Announcement
@@ -41,14 +39,14 @@ DELETE_UNUSED_FRAMES = """
 """
 
 
-def add_notifications(announcements: Sequence[Announcement]) -> None:
-    """Add events to the streams of their live recipients; publish them after the commit.
+def add_notifications(announcements: Sequence[Announcement]) -> list[EventMessage]:
+    """Add events to the streams of their live recipients; return what to publish after the commit.
 
     Only the announcer may call this, with the events in order.
     """
     live = [announcement for announcement in announcements if announcement.recipients[Channel.LIVE]]
     if not live:
-        return
+        return []
     comment_ids = [event.comment_id for event, *_ in live if event.comment_id]
     comments = Comment.objects.select_related("author").in_bulk(comment_ids)
     frames = Frame.objects.bulk_create(
@@ -57,8 +55,9 @@ def add_notifications(announcements: Sequence[Announcement]) -> None:
     )
     numbered = assign_seqs([announcement.recipients[Channel.LIVE] for announcement in live])
     insert_notifications([(frame.pk, *pair) for frame, pairs in zip(frames, numbered, strict=True) for pair in pairs])
-    for frame, recipients in zip(frames, numbered, strict=True):
-        after_commit(publisher.put, EventMessage(frame_head(frame.text), recipients))
+    return [
+        EventMessage(frame_head(frame.text), recipients) for frame, recipients in zip(frames, numbered, strict=True)
+    ]
 
 
 def assign_seqs(recipients: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:

@@ -22,8 +22,7 @@ from django.db import connection as database
 
 from helpdesk.core import redis
 from helpdesk.core.redis import RedisError
-from helpdesk.notifications.live.protocol import MAX_CONNECTIONS_PER_USER
-from helpdesk.notifications.live.publisher import GROUP
+from helpdesk.notifications.live.protocol import MAX_CONNECTIONS_PER_USER, PROCESSES
 
 if TYPE_CHECKING:
     from helpdesk.notifications.live.connection import Connection
@@ -141,7 +140,7 @@ class Hub:
         """Send what arrives to the connections; what was published before, they read from the database."""
         async with asyncio.timeout(SILENCE_TIMEOUT):
             channel = await layer.new_channel()
-            await layer.group_add(GROUP, channel)
+            await layer.group_add(PROCESSES, channel)
         self.last_keepalive = 0
         keepalives = asyncio.create_task(self.send_keepalives(layer, channel))
         self.catch_up_all()
@@ -163,7 +162,7 @@ class Hub:
             await asyncio.sleep(KEEPALIVE_INTERVAL)
 
     async def handle_message(self, message: dict[str, Any]) -> None:
-        """Handle a keep-alive, or what `publisher.group_message` returns."""
+        """Handle a keep-alive, or what `receivers.group_message` returns."""
         if "keepalive" in message:
             self.check_keepalive(message["keepalive"])
             return

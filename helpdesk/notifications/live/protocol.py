@@ -22,6 +22,8 @@ MAX_REPLAYED_EVENTS = 5_000
 MAX_UNANSWERED_PINGS = 2
 # PostgreSQL's bigint.
 MAX_SEQ = 2**63 - 1
+# The group of the channel layer that all websocket processes join.
+PROCESSES = "websocket-processes"
 
 
 class CloseCode(IntEnum):
@@ -116,6 +118,13 @@ CLIENT_SCHEMAS = {
 
 
 # Frames
+
+
+class EventMessage(NamedTuple):
+    """An event as it is published to the websocket processes: the frame up to its `seq`, and each recipient's id and `seq`."""
+
+    frame_head: str
+    recipients: list[tuple[int, int]]
 
 
 class StreamEntry(NamedTuple):

@@ -14,8 +14,14 @@ from helpdesk.notifications.live import daphne
 from helpdesk.notifications.live import hub as hub_module
 from helpdesk.notifications.live.connection import Connection
 from helpdesk.notifications.live.hub import Hub, get_hub
-from helpdesk.notifications.live.protocol import MAX_FRAMES_PER_MINUTE, MAX_UNSENT_BYTES, CloseCode
-from helpdesk.notifications.live.publisher import GROUP, EventMessage, group_message
+from helpdesk.notifications.live.protocol import (
+    MAX_FRAMES_PER_MINUTE,
+    MAX_UNSENT_BYTES,
+    PROCESSES,
+    CloseCode,
+    EventMessage,
+)
+from helpdesk.notifications.receivers import group_message
 
 from .conftest import TIMEOUT
 
@@ -54,7 +60,7 @@ async def wait_until(condition):
 
 
 async def publish(seq):
-    await get_channel_layer().group_send(GROUP, group_message([EventMessage('{"seq":', [(USER, seq)])]))
+    await get_channel_layer().group_send(PROCESSES, group_message([EventMessage('{"seq":', [(USER, seq)])]))
 
 
 def with_hub(test):
@@ -95,7 +101,7 @@ def test_a_hub_that_cannot_handle_a_message_logs_it_and_subscribes_again(caplog)
     async def test(hub):
         connection = RecordedConnection()
 
-        await get_channel_layer().group_send(GROUP, {"of": "another version"})
+        await get_channel_layer().group_send(PROCESSES, {"of": "another version"})
 
         await next_of(connection.requests)
         await publish(1)
