@@ -129,6 +129,9 @@ DATABASES["default"] |= {
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
         "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_CLIENT_LIMITS.items()),
+        # PostgreSQL parses and plans a statement once for a connection that has run it three times.
+        "server_side_binding": True,
+        "prepare_threshold": 3,
     },
 }
 MIGRATION_LOCK_TIMEOUT_MS = 5_000
