@@ -13,13 +13,11 @@ signs, match as a whole.
 
 Transactions that add the same new word wait for each other: the second until the first has ended.
 
-The index is written by `search_index`.
+The words of texts, and the index of them, are in `search_index`.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -30,6 +28,17 @@ from django.db.models import Lookup, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 from helpdesk.tickets.models import Ticket
+from helpdesk.tickets.search_index import (
+    LETTER,
+    MAXIMUM_WORD_LENGTH,
+    PICTOGRAPH,
+    PIECE_STEP,
+    RUN,
+    WORD,
+    WORD_WITH_SIGN,
+    fold,
+    pairs_of,
+)
 
 MAXIMUM_QUERY_LENGTH = 200
 # Of more words the longest are searched: they are the most selective.
@@ -41,38 +50,7 @@ MAXIMUM_WORDS_PER_PART = 500
 MAXIMUM_WORDS_RANKED = 50_000
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
 
-# Japanese voicing marks stay: か and が are different letters.
-FOLDABLE = re.compile(r"[^\x00-\x7f\u1100-\u11ff\u2e80-\ud7ff]")
-# Unicode does not decompose letters with a stroke, with a hook or without a dot, nor ligatures; their names say the letter.
-LATIN_LETTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) (?:DOTLESS )?([A-Z]{1,2})(?: WITH .*)?")
-PLAIN_SPELLINGS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "k", "ə": "e"}
-SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
-
-MAXIMUM_WORD_LENGTH = 32
-# A longer word is indexed in pieces that overlap by half, so that each part of PIECE_STEP + 1 characters is in one piece.
-PIECE_STEP = MAXIMUM_WORD_LENGTH // 2
-# Han, kana, bopomofo and hangul: letters alone, no punctuation.
-CJK = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff"
-CJK += "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb\uf900-\ufaff\u1100-\u11ff\U00020000-\U0003ffff"
-PICTOGRAPHS = "\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-# The blocks of the scripts, such as Devanagari and Thai, whose vowel signs are no letters to Python's \w.
-BLOCKS_WITH_VOWEL_SIGNS = (
-    range(0x0900, 0x1100),
-    range(0x1200, 0x1E00),
-    range(0xA800, 0xA960),
-    range(0x11000, 0x12000),
-)
-VOWEL_SIGNS = "".join(
-    char
-    for char in map(chr, chain.from_iterable(BLOCKS_WITH_VOWEL_SIGNS))
-    if unicodedata.category(char) in {"Mn", "Mc"} and not unicodedata.combining(char)
-)
-LETTER = rf"[^\W_{CJK}]"
-WORD = re.compile(rf"(?:{LETTER}++[{VOWEL_SIGNS}]*+)++")
-RUN = re.compile(rf"[{CJK}]+")
-PICTOGRAPH = re.compile(rf"[{PICTOGRAPHS}]")
-# C++ and C#; .NET, but no extension of a file name.
-WORD_WITH_SIGN = re.compile(rf"(?<!{LETTER})(?:{LETTER}++\+\+|[a-z]#(?!{LETTER}))")
+# .NET, but no extension of a file name.
 WORD_WITH_LEADING_DOT = re.compile(rf"(?<![\w.])\.(?!\d){LETTER}+")
 SIGNS = "+#."
 
@@ -207,34 +185,3 @@ def part_combinations(word: str) -> list[list[str]]:
         starts = [*range(0, len(word) - PIECE_STEP, PIECE_STEP), len(word) - PIECE_STEP]
         combinations.append([word[start : start + PIECE_STEP] for start in starts])
     return combinations
-
-
-def pairs_of(run: str) -> Iterator[str]:
-    return (run[start : start + 2] for start in range(len(run) - 1))
-
-
-def fold(text: str) -> str:
-    """Return text in lower case, without accents and invisible characters: "Łódź" becomes "lodz".
-
-    Compatibility forms (full-width letters, superscripts) become ordinary letters. Folding is idempotent.
-    """
-    if text.isascii():
-        return text.lower()
-    lower = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFC", FOLDABLE.sub(lambda match: fold_character(match[0]), lower))
-
-
-@lru_cache(maxsize=4096)
-def fold_character(char: str) -> str:
-    """Fold a character of decomposed lower-case text; empty for an accent or an invisible character."""
-    if unicodedata.combining(char) or is_invisible(char) or char in SKIN_TONES:
-        return ""
-    if plain := PLAIN_SPELLINGS.get(char):
-        return plain
-    name = LATIN_LETTER.fullmatch(unicodedata.name(char, ""))
-    return name[1].lower() if name else char
-
-
-def is_invisible(char: str) -> bool:
-    """Return whether it is a format character (soft hyphen, zero-width space or joiner) or a variation selector."""
-    return unicodedata.category(char) == "Cf" or unicodedata.name(char, "").startswith("VARIATION SELECTOR")

@@ -1,8 +1,10 @@
-"""The search index: the words of each ticket (SearchDocument), and the distinct words of all tickets (SearchWord)."""
+"""The words of texts, and the search index: the words of each ticket (SearchDocument), and of all tickets (SearchWord)."""
 
 import logging
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -10,17 +12,6 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from helpdesk.tickets.models import Comment, SearchWord, Ticket
-from helpdesk.tickets.search import (
-    LETTER,
-    MAXIMUM_WORD_LENGTH,
-    PICTOGRAPH,
-    PIECE_STEP,
-    RUN,
-    WORD,
-    WORD_WITH_SIGN,
-    fold,
-    pairs_of,
-)
 
 # PostgreSQL bounds a tsvector at 1 MiB of text; 7,000 words of 32 characters of 4 bytes fit.
 MAXIMUM_DOCUMENT_WORDS = 7000
@@ -38,7 +29,39 @@ RANGE_SIZE = 500
 
 logger = logging.getLogger(__name__)
 
+# Japanese voicing marks stay: か and が are different letters.
+FOLDABLE = re.compile(r"[^\x00-\x7f\u1100-\u11ff\u2e80-\ud7ff]")
+# Unicode does not decompose letters with a stroke, with a hook or without a dot, nor ligatures; their names say the letter.
+LATIN_LETTER = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) (?:DOTLESS )?([A-Z]{1,2})(?: WITH .*)?")
+PLAIN_SPELLINGS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "k", "ə": "e"}
+SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+
+MAXIMUM_WORD_LENGTH = 32
+# A longer word is indexed in pieces that overlap by half, so that each part of PIECE_STEP + 1 characters is in one piece.
+PIECE_STEP = MAXIMUM_WORD_LENGTH // 2
+# Han, kana, bopomofo and hangul: letters alone, no punctuation.
+CJK = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff"
+CJK += "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb\uf900-\ufaff\u1100-\u11ff\U00020000-\U0003ffff"
+PICTOGRAPHS = "\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+# The blocks of the scripts, such as Devanagari and Thai, whose vowel signs are no letters to Python's \w.
+BLOCKS_WITH_VOWEL_SIGNS = (
+    range(0x0900, 0x1100),
+    range(0x1200, 0x1E00),
+    range(0xA800, 0xA960),
+    range(0x11000, 0x12000),
+)
+VOWEL_SIGNS = "".join(
+    char
+    for char in map(chr, chain.from_iterable(BLOCKS_WITH_VOWEL_SIGNS))
+    if unicodedata.category(char) in {"Mn", "Mc"} and not unicodedata.combining(char)
+)
+LETTER = rf"[^\W_{CJK}]"
+WORD = re.compile(rf"(?:{LETTER}++[{VOWEL_SIGNS}]*+)++")
+RUN = re.compile(rf"[{CJK}]+")
+PICTOGRAPH = re.compile(rf"[{PICTOGRAPHS}]")
 ASCII_WORD = re.compile(r"[a-z0-9]+")
+# C++ and C#.
+WORD_WITH_SIGN = re.compile(rf"(?<!{LETTER})(?:{LETTER}++\+\+|[a-z]#(?!{LETTER}))")
 # .NET and the extensions of files.
 WORD_WITH_DOT = re.compile(rf"(?<!\.)\.(?!\d){LETTER}+")
 
@@ -189,6 +212,9 @@ def delete_if_unused(words: Sequence[str]) -> int:
     return deleted
 
 
+# The words of texts
+
+
 def words_in(*texts: str) -> list[str]:
     """Return the distinct words to index for texts, in their order."""
     return list(dict.fromkeys(chain.from_iterable(map(indexed_words, map(fold, texts)))))
@@ -229,3 +255,34 @@ def split_long_words(words: Iterable[str]) -> Iterator[str]:
 def has_parts(word: str) -> bool:
     """Return whether an indexed word is also found by part and inflection, unlike pairs, pictographs and words with signs."""
     return WORD.fullmatch(word) is not None
+
+
+def pairs_of(run: str) -> Iterator[str]:
+    return (run[start : start + 2] for start in range(len(run) - 1))
+
+
+def fold(text: str) -> str:
+    """Return text in lower case, without accents and invisible characters: "Łódź" becomes "lodz".
+
+    Compatibility forms (full-width letters, superscripts) become ordinary letters. Folding is idempotent.
+    """
+    if text.isascii():
+        return text.lower()
+    lower = unicodedata.normalize("NFKD", text).casefold()
+    return unicodedata.normalize("NFC", FOLDABLE.sub(lambda match: fold_character(match[0]), lower))
+
+
+@lru_cache(maxsize=4096)
+def fold_character(char: str) -> str:
+    """Fold a character of decomposed lower-case text; empty for an accent or an invisible character."""
+    if unicodedata.combining(char) or is_invisible(char) or char in SKIN_TONES:
+        return ""
+    if plain := PLAIN_SPELLINGS.get(char):
+        return plain
+    name = LATIN_LETTER.fullmatch(unicodedata.name(char, ""))
+    return name[1].lower() if name else char
+
+
+def is_invisible(char: str) -> bool:
+    """Return whether it is a format character (soft hyphen, zero-width space or joiner) or a variation selector."""
+    return unicodedata.category(char) == "Cf" or unicodedata.name(char, "").startswith("VARIATION SELECTOR")

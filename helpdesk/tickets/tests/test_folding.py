@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from helpdesk.tickets.search import fold
+from helpdesk.tickets.search_index import fold
 
 
 @pytest.mark.parametrize(
