@@ -1,8 +1,9 @@
 """Tickets, their comments and their events."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_filters.utils import translate_validation
 from drf_spectacular.utils import extend_schema
+from limits import RateLimitItem
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -21,6 +23,7 @@ from helpdesk.core.cached_lists import read_page_and_count
 from helpdesk.core.idempotency import idempotent
 from helpdesk.core.json import dumps
 from helpdesk.core.lists import Filters, NumberedPages
+from helpdesk.core.throttles import AtomicThrottle, parse_rate
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import Origin
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
@@ -38,8 +41,29 @@ from helpdesk.tickets.serializers import (
     TicketEventSerializer,
     TicketSerializer,
 )
-from helpdesk.tickets.throttles import NewCommentThrottle, NewTicketThrottle
 from helpdesk.users.authentication import current_user
+
+
+class CreationThrottle(AtomicThrottle):
+    """Limits the POSTs of a customer; those with an invalid body count, too. Agents have no limit."""
+
+    policy: ClassVar[str]
+    setting: ClassVar[str]
+
+    def get_limit(self, request: Request) -> tuple[RateLimitItem | None, str, str]:
+        user = current_user(request)
+        text = "" if user.is_agent else getattr(settings, self.setting)
+        return parse_rate(text), self.policy, str(user.pk)
+
+
+class NewTicketThrottle(CreationThrottle):
+    policy = "tickets"
+    setting = "THROTTLE_TICKET_RATE"
+
+
+class NewCommentThrottle(CreationThrottle):
+    policy = "comments"
+    setting = "THROTTLE_COMMENT_RATE"
 
 
 class CachedListViewSet(viewsets.GenericViewSet[Model]):
