@@ -21,6 +21,7 @@ from helpdesk.users.account_tokens import (
     read_address_change_token,
     read_registration_token,
 )
+from helpdesk.users.authentication import SessionToken, TokenRejected, get_session, get_token_user, read_refresh_token
 from helpdesk.users.models import AddressChange, Language, Registration, User
 from helpdesk.users.signals import (
     address_change_requested,
@@ -29,7 +30,6 @@ from helpdesk.users.signals import (
     tokens_revoked,
     user_changed,
 )
-from helpdesk.users.tokens import SessionToken, TokenRejected, get_session, get_token_user, read_refresh_token
 
 # The password is changed by `change_password`, which also revokes tokens.
 CHANGEABLE_FIELDS = frozenset({"username", "email", "name", "role", "language", "is_active", "is_superuser"})

@@ -17,6 +17,7 @@ from helpdesk.core.throttles import CredentialThrottle
 from helpdesk.users import actions
 from helpdesk.users.authentication import (
     AccessTokenAuthentication,
+    TokenRejected,
     authentication_failed,
     current_session_id,
     current_user,
@@ -40,7 +41,6 @@ from helpdesk.users.serializers import (
     check_password_strength,
 )
 from helpdesk.users.throttles import MailThrottle, check_address_change
-from helpdesk.users.tokens import TokenRejected
 
 
 class CredentialView(GenericAPIView[User]):

@@ -32,8 +32,8 @@ from helpdesk.notifications.live.protocol import (
     stream_entry,
 )
 from helpdesk.notifications.models import Notification, Stream
+from helpdesk.users.authentication import TokenRejected, get_session_id, get_token_user, read_access_token
 from helpdesk.users.models import User
-from helpdesk.users.tokens import TokenRejected, get_session_id, get_token_user, read_access_token
 
 logger = logging.getLogger(__name__)
 

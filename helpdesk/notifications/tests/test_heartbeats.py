@@ -5,8 +5,8 @@ import pytest
 from helpdesk.notifications.live.hub import SessionState, find_stale_sessions
 from helpdesk.notifications.models import Stream
 from helpdesk.users.actions import change_password, issue_tokens, revoke_refresh_token, rotate_refresh_token
+from helpdesk.users.authentication import get_session_id, read_access_token
 from helpdesk.users.models import User
-from helpdesk.users.tokens import get_session_id, read_access_token
 
 from .conftest import access_token
 

@@ -11,8 +11,8 @@ from helpdesk.notifications.live.protocol import MAX_REPLAYED_EVENTS
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.tickets import actions
 from helpdesk.tickets.tests.factories import TicketFactory, by
+from helpdesk.users.authentication import read_access_token
 from helpdesk.users.models import Role, User
-from helpdesk.users.tokens import read_access_token
 
 from .conftest import (
     access_token,

@@ -13,12 +13,12 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from helpdesk.users import actions
+from helpdesk.users.authentication import TokenRejected, get_token_user
 from helpdesk.users.hashers import OwaspArgon2PasswordHasher
 from helpdesk.users.models import User
 from helpdesk.users.signals import tokens_revoked
 from helpdesk.users.tasks import delete_expired_tokens
 from helpdesk.users.tests.factories import PASSWORD, UserFactory
-from helpdesk.users.tokens import TokenRejected, get_token_user
 
 pytestmark = pytest.mark.django_db
 
