@@ -87,8 +87,9 @@ def render_preview(email: Email) -> Body:
 def render_body(email: Email, links: dict[str, str]) -> Body:
     with translation.override(email.language):
         context = {"email": email, "site_url": settings.SITE_URL, **get_context(email), **links}
-        html = render_to_string(f"emails/{email.kind}.html", context)
-        text = render_to_string(f"emails/{email.kind}.txt", context)
+        name = "ticket" if email.kind in EventKind.values else email.kind
+        html = render_to_string(f"emails/{name}.html", context)
+        text = render_to_string(f"emails/{name}.txt", context)
     return Body(inliner.inline(html), text.strip() + "\n")
 
 
