@@ -88,14 +88,10 @@ def insert_notifications(rows: Sequence[tuple[int, int, int]]) -> None:
         cursor.execute(INSERT_NOTIFICATIONS, [list(column) for column in zip(*rows, strict=True)])
 
 
-def open_stream(user: User) -> Stream:
-    """Return a user's stream `with_oldest`; creates the stream of a user who has none."""
-    streams = Stream.objects.with_oldest().filter(user=user)
-    stream = streams.first()
-    if stream is None:
-        Stream.objects.bulk_create([Stream(user=user)], ignore_conflicts=True)
-        stream = streams.get()
-    return stream
+def create_stream(user: User) -> Stream:
+    """Create the stream of a user who has none, unless it exists meanwhile; return it `with_oldest`."""
+    Stream.objects.bulk_create([Stream(user=user)], ignore_conflicts=True)
+    return Stream.objects.with_oldest().get(user=user)
 
 
 def mark_read(notification: Notification) -> None:

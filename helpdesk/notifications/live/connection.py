@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
-from helpdesk.notifications.actions import open_stream
+from helpdesk.notifications.actions import create_stream
 from helpdesk.notifications.live import daphne
 from helpdesk.notifications.live.hub import SessionState, database_threads, get_hub
 from helpdesk.notifications.live.protocol import (
@@ -23,6 +23,7 @@ from helpdesk.notifications.live.protocol import (
     PROTOCOL_VERSION,
     CloseCode,
     CloseConnection,
+    Cursor,
     StreamEntry,
     add_seq,
     control_frame,
@@ -75,8 +76,8 @@ class Connection:
             self.is_accepted = True
             await self.asgi_send({"type": "websocket.accept", "subprotocol": self.subprotocol})
 
-    async def authenticate(self, text: str) -> None:
-        """Open the stream of an access token's user, or continue with a new token of the same user."""
+    async def authenticate(self, text: str, *, cursor: Cursor | None = None) -> None:
+        """Open the stream of an access token's user, at a cursor, or continue with a new token of the same user."""
         try:
             token = read_access_token(text)
         except TokenRejected as error:
@@ -86,24 +87,26 @@ class Connection:
             raise CloseConnection(CloseCode.FORBIDDEN)
         self.token, self.user_id = token, int(token["user_id"])
         self.set_deadline(self.close_at_expiry())
-        await (self.open() if is_first else self.send_hello())
+        await (self.open(cursor) if is_first else self.send_hello())
 
-    async def open(self) -> None:
+    async def open(self, cursor: Cursor | None) -> None:
         """Join the hub, then read the stream, then accept: every event after the handshake is sent."""
         async with self.lock:
             get_hub().add(self)
-            stream = await self.read(open_stream)
+            stream, page = await self.read(read_stream_and_page, cursor.seq if cursor else None)
             self.last_seq = stream.last_seq
             self.is_open = True
             get_hub().close_excess(self)
             await self.accept()
             await self.send_hello(stream)
+            if cursor:
+                await self.replay(stream, page, cursor)
 
     async def send_hello(self, stream: Stream | None = None) -> None:
         """Send `hello` to a client of version 2."""
         if self.protocol_version == PROTOCOL_VERSION:
             if stream is None:
-                stream = await self.read(read_stream)
+                stream = await self.read(open_stream)
             await self.send(
                 hello_frame(
                     epoch=str(stream.epoch), seq=self.last_seq, oldest=stream.oldest, expires_in=self.time_to_expiry
@@ -179,7 +182,7 @@ class Connection:
                 await self.authenticate(token)
             case {"type": "resume", "seq": int(seq), **rest} if is_cursor(seq, rest.get("epoch")):
                 await self.upgrade()
-                self.start(self.resume(seq, rest.get("epoch")))
+                self.start(self.resume(Cursor(seq, rest.get("epoch"))))
             case _ if self.protocol_version == PROTOCOL_VERSION:
                 raise CloseConnection(CloseCode.INVALID_FRAME)
 
@@ -234,20 +237,21 @@ class Connection:
                     self.must_catch_up = True
                     await asyncio.sleep(DATABASE_RETRY_DELAY)
 
-    async def resume(self, cursor: int, epoch: str | None) -> None:
-        """Send all entries after the client's cursor and `resumed`, or only `resync`: never a part of the entries.
-
-        Runs in a task: a long replay must not delay the client's other frames.
-        """
+    async def resume(self, cursor: Cursor) -> None:
+        """Read the stream, and replay it; runs in a task: a long replay must not delay the client's other frames."""
         async with self.lock:
             await self.wait_until_drained()
-            stream, page = await self.read(read_stream_and_page, cursor)
-            if reason := resync_reason(stream, page, cursor, epoch):
-                self.last_seq = max(self.last_seq, stream.last_seq)
-                await self.send(control_frame("resync", reason=reason, seq=stream.last_seq))
-                return
-            end = await self.send_entries(page, cursor)
-            await self.send(control_frame("resumed", **{"from": cursor + 1, "to": end}))
+            stream, page = await self.read(read_stream_and_page, cursor.seq)
+            await self.replay(stream, page, cursor)
+
+    async def replay(self, stream: Stream, page: list[StreamEntry], cursor: Cursor) -> None:
+        """Send all entries after the client's cursor and `resumed`, or only `resync`: never a part of the entries."""
+        if reason := resync_reason(stream, page, cursor):
+            self.last_seq = max(self.last_seq, stream.last_seq)
+            await self.send(control_frame("resync", reason=reason, seq=stream.last_seq))
+            return
+        end = await self.send_entries(page, cursor.seq)
+        await self.send(control_frame("resumed", **{"from": cursor.seq + 1, "to": end}))
 
     async def send_entries(self, page: list[StreamEntry], cursor: int) -> int:
         """Send a page after a cursor and the pages after it, and return the last `seq`; waits for a slow client."""
@@ -280,7 +284,7 @@ class Connection:
         if not self.is_closed:
             await self.asgi_send({"type": "websocket.send", "text": text})
 
-    async def read(self, query: Callable[..., T], *arguments: int) -> T:
+    async def read(self, query: Callable[..., T], *arguments: int | None) -> T:
         """Return what a query finds for the user; raises CloseConnection when the token is no longer valid."""
         read = database_sync_to_async(read_as_user, thread_sensitive=False, executor=database_threads)
         result: T = await read(self.valid_token, query, *arguments)
@@ -350,7 +354,7 @@ class Connection:
 # In a database thread
 
 
-def read_as_user(token: Token, query: Callable[..., T], *arguments: int) -> T:
+def read_as_user(token: Token, query: Callable[..., T], *arguments: int | None) -> T:
     """Call a query with the token's user; raises CloseConnection when the token is no longer valid."""
     try:
         user = get_token_user(token)
@@ -360,8 +364,9 @@ def read_as_user(token: Token, query: Callable[..., T], *arguments: int) -> T:
     return query(user, *arguments)
 
 
-def read_stream(user: User) -> Stream:
-    return Stream.objects.with_oldest().get(user=user)
+def open_stream(user: User) -> Stream:
+    """Return a user's stream `with_oldest`; the first connection of a user creates it."""
+    return Stream.objects.with_oldest().filter(user=user).first() or create_stream(user)
 
 
 def read_page(user: User, cursor: int) -> list[StreamEntry]:
@@ -370,19 +375,19 @@ def read_page(user: User, cursor: int) -> list[StreamEntry]:
     return [stream_entry(notification) for notification in page]
 
 
-def read_stream_and_page(user: User, cursor: int) -> tuple[Stream, list[StreamEntry]]:
+def read_stream_and_page(user: User, cursor: int | None) -> tuple[Stream, list[StreamEntry]]:
     """Return the stream, and then the first page after a cursor: entries that came in between are in the page."""
-    return read_stream(user), read_page(user, cursor)
+    return open_stream(user), [] if cursor is None else read_page(user, cursor)
 
 
-def resync_reason(stream: Stream, page: list[StreamEntry], cursor: int, epoch: str | None) -> str:
+def resync_reason(stream: Stream, page: list[StreamEntry], cursor: Cursor) -> str:
     """Return why not everything after a cursor can be replayed; "" if it can.
 
     Streams have no gaps: if the page does not begin with the next entry, the retention has deleted it.
     """
-    if epoch not in {None, str(stream.epoch)} or cursor > stream.last_seq:
+    if cursor.epoch not in {None, str(stream.epoch)} or cursor.seq > stream.last_seq:
         return "epoch"
     first = page[0].seq if page else stream.last_seq + 1
-    if first > cursor + 1:
+    if first > cursor.seq + 1:
         return "too_old"
-    return "too_many" if stream.last_seq - cursor > MAX_REPLAYED_EVENTS else ""
+    return "too_many" if stream.last_seq - cursor.seq > MAX_REPLAYED_EVENTS else ""

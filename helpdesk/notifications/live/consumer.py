@@ -10,7 +10,14 @@ from django.http.request import split_domain_port, validate_host
 
 from helpdesk.notifications.live import daphne
 from helpdesk.notifications.live.connection import Connection
-from helpdesk.notifications.live.protocol import MAX_SEQ, PROTOCOL_VERSION, SUBPROTOCOL, CloseCode, CloseConnection
+from helpdesk.notifications.live.protocol import (
+    MAX_SEQ,
+    PROTOCOL_VERSION,
+    SUBPROTOCOL,
+    CloseCode,
+    CloseConnection,
+    Cursor,
+)
 
 CLOSE_FRAME_SECONDS = 0.1
 
@@ -40,22 +47,26 @@ async def handshake(connection: Connection, scope: Any) -> None:
     if not is_allowed_origin(scope["headers"]):
         raise CloseConnection(CloseCode.FORBIDDEN)
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    cursor = query.get("since", [""])[0]
-    if cursor:
+    since = query.get("since", [""])[0]
+    if since:
         connection.protocol_version = PROTOCOL_VERSION
     if "token" not in query:
         await connection.accept()
         connection.set_deadline(connection.close_unless_authenticated())
         return
-    await connection.authenticate(query["token"][0])
-    if cursor:
-        connection.start(connection.resume(parse_cursor(cursor), query.get("epoch", [None])[0]))
-
-
-def parse_cursor(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ))):
+    token = query["token"][0]
+    if is_seq(since):
+        cursor = Cursor(min(int(since), MAX_SEQ), query.get("epoch", [None])[0])
+        # In a task: a long replay must not delay the client's other frames.
+        connection.start(connection.authenticate(token, cursor=cursor))
+        return
+    await connection.authenticate(token)
+    if since:
         raise CloseConnection(CloseCode.INVALID_FRAME)
-    return min(int(text), MAX_SEQ)
+
+
+def is_seq(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ))
 
 
 def is_allowed_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:

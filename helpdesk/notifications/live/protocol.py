@@ -127,6 +127,13 @@ class EventMessage(NamedTuple):
     recipients: list[tuple[int, int]]
 
 
+class Cursor(NamedTuple):
+    """The last entry of the stream that a client has applied, and the stream's epoch if the client knows it."""
+
+    seq: int
+    epoch: str | None
+
+
 class StreamEntry(NamedTuple):
     """An entry of a user's stream as it is sent: `frame` is JSON with the entry's `seq`."""
 
