@@ -8,8 +8,8 @@ from helpdesk.core.after_commit import after_commit
 from helpdesk.core.cached_lists import invalidate
 from helpdesk.tickets.actions import Origin, notify_announcer, unassign_tickets
 from helpdesk.tickets.models import ALL_LISTS, EventSource
+from helpdesk.tickets.serializers import UserSummarySerializer
 from helpdesk.users.models import User
-from helpdesk.users.serializers import UserSummarySerializer
 from helpdesk.users.signals import user_changed
 
 

@@ -29,7 +29,6 @@ from helpdesk.tickets.models import (
     TicketEvent,
 )
 from helpdesk.users.models import User
-from helpdesk.users.serializers import UserSummarySerializer
 
 Row = Mapping[str, Any]
 ModelT = TypeVar("ModelT", bound=Model)
@@ -139,6 +138,15 @@ class TicketChangesSerializer(serializers.Serializer[Ticket]):
 class NewCommentSerializer(serializers.Serializer[Comment]):
     ticket = IdField()
     content = TextField(max_length=COMMENT_LENGTH)
+
+
+class UserSummarySerializer(serializers.ModelSerializer[User]):
+    """A user as shown in tickets and comments."""
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "name", "role"]
+        read_only_fields = fields
 
 
 class TicketSerializer(RowSerializer[Ticket]):

@@ -36,15 +36,6 @@ class TokenPairSerializer(serializers.Serializer[User]):
     refresh = serializers.CharField()
 
 
-class UserSummarySerializer(serializers.ModelSerializer[User]):
-    """A user as shown in tickets and comments."""
-
-    class Meta:
-        model = User
-        fields = ["id", "username", "name", "role"]
-        read_only_fields = fields
-
-
 class UserSerializer(serializers.ModelSerializer[User]):
     class Meta:
         model = User
