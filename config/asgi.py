@@ -1,4 +1,7 @@
-"""One port for both protocols: HTTP is answered by the WSGI stack in a bounded thread pool, websockets by Channels."""
+"""One port for both protocols: HTTP is answered by the WSGI stack in a bounded thread pool, websockets by Channels.
+
+Every websocket path is here; those of HTTP are in config.urls.
+"""
 
 import os
 import sys
@@ -9,12 +12,13 @@ from typing import Any, cast
 from a2wsgi import WSGIMiddleware
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
+from django.urls import path, re_path
 
 from config.wsgi import application as wsgi_application
 
 # After config.wsgi, which loads the applications: consumers import models.
 from config.body_limit import limit_bodies  # isort: skip
-from config.websocket import websocket_urlpatterns  # isort: skip
+from helpdesk.notifications.live.consumer import notification_consumer  # isort: skip
 
 HTTP_THREADS = 8
 EXIT_SECONDS = 1.5
@@ -53,6 +57,10 @@ async def read_body(receive: Callable[[], Awaitable[Event]]) -> bytes:
     return body
 
 
+async def refuse_handshake(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "websocket.close"})
+
+
 def exit_soon() -> None:
     """Exit in EXIT_SECONDS at the latest: a thread may wait for the event loop, which has ended."""
     timer = threading.Timer(EXIT_SECONDS, os._exit, [0])
@@ -64,5 +72,10 @@ if reactor := sys.modules.get("twisted.internet.reactor"):
     # Daphne's, which serves this application.
     reactor.addSystemEventTrigger("after", "shutdown", exit_soon)
     limit_bodies(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+websocket_urlpatterns = [
+    path("ws/notifications/", notification_consumer),  # type: ignore[arg-type] # Channels routes to ASGI applications
+    re_path("", refuse_handshake),  # type: ignore[arg-type] # as above
+]
 
 application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
