@@ -80,7 +80,7 @@ def changed_field(event):
 
 @pytest.mark.parametrize("comments_per_ticket", [0, 1, 5, 12])
 def test_the_actions_would_have_written_the_same(comments_per_ticket):
-    generate(tickets=25, comments_per_ticket=comments_per_ticket)
+    generate(tickets=15, comments_per_ticket=comments_per_ticket)
 
     for ticket in list(Ticket.objects.order_by("id")):
         assert stored_rows(replay(ticket)) == stored_rows(ticket)

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from helpdesk.emails.models import Attempt, Email
 from helpdesk.emails.tests.factories import EmailFactory
 
-ROWS = 200_000
+ROWS = 20_000
 INSERT_EMAILS = """
     INSERT INTO emails_email (uuid, kind, address, language, subject, state, error, attempts, created_at, sent_at)
     SELECT gen_random_uuid(), 'password_reset', 'alice@example.com', 'en', repeat('s', 100), 'sent', '', 1,
@@ -52,10 +52,9 @@ def address_of_test_database():
     return f"postgres://{name['USER']}:{name['PASSWORD']}@{name['HOST']}:{name['PORT']}/{name['NAME']}"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.django_db(transaction=True)
-def test_200_000_emails_are_deleted_in_constant_memory():
+def test_20_000_emails_are_deleted_in_constant_memory():
     pending = EmailFactory(created_at=Now() - timedelta(days=91))
     with connection.cursor() as cursor:
         cursor.execute(INSERT_EMAILS, [ROWS])
@@ -76,6 +75,6 @@ def test_200_000_emails_are_deleted_in_constant_memory():
 
     deleted, kilobytes = map(int, ended.stdout.split())
     assert deleted == ROWS
-    assert kilobytes < 100 * 1024
+    assert kilobytes < 8 * 1024
     assert list(Email.objects.all()) == [pending]
     assert not Attempt.objects.exists()
