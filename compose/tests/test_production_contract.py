@@ -24,6 +24,8 @@ MAILED = """
     WHERE emails_email.subject LIKE %s
 """
 
+pytestmark = pytest.mark.xdist_group("production")
+
 
 @pytest.fixture
 def customer(production):

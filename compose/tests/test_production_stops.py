@@ -5,6 +5,7 @@ import signal
 import threading
 
 import psycopg
+import pytest
 
 from compose.tests.load import answered, loaded, new_ticket, wait_for_answers
 from faults.history import History
@@ -14,6 +15,8 @@ from helpdesk.testing import wait_until
 SEED = 1
 DELIVERED_SECONDS = 60
 IS_WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%tickets_ticket%%'"
+
+pytestmark = pytest.mark.xdist_group("production")
 
 
 def test_web_servers_are_replaced_under_load_without_a_failed_request(production):

@@ -5,8 +5,6 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -24,7 +22,7 @@ from helpdesk.users.tests.factories import UserFactory
 MEBIBYTE = 1024 * 1024
 STALLED_UPLOADS = 20
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("proxy")]
 
 
 SHORT_TIMES = {
@@ -35,11 +33,16 @@ SHORT_TIMES = {
 }
 
 
-@dataclass(frozen=True)
 class Site:
-    topology: Topology
-    log: Path
-    processes: dict[str, subprocess.Popen[bytes]]
+    """One web, websocket and proxy on ports of their own; with shorter times, so that a test need not wait."""
+
+    def __init__(self, folder, stack):
+        self.folder, self.stack = folder, stack
+        self.topology = Topology(folder, free_port(), webs=1)
+        self.environment = self.topology.environment(production_environment(self.topology.url))
+        self.commands = self.topology.commands() | {"proxy": self.topology.proxy_command(folder / "Caddyfile")}
+        self.processes = {}
+        self.log_start = 0
 
     @property
     def url(self):
@@ -52,25 +55,46 @@ class Site:
     def ask(self, method, path, **options):
         return httpx.request(method, f"{self.url}{path}", verify=self.tls, timeout=30, **options)
 
+    def start(self, *names):
+        for name in names:
+            log = self.folder / f"{name}.log"
+            self.processes[name] = self.stack.enter_context(running(self.commands[name], self.environment, log))
+        wait_until_logged(self.is_ready, self.folder)
 
-@pytest.fixture
-def site(static_files, tmp_path, transactional_db):
-    """Run one web, websocket and proxy on ports of their own; so that a test need not wait, with shorter times."""
-    topology = Topology(tmp_path, free_port(), webs=1)
+    def is_ready(self):
+        return self.topology.authority.exists() and all(map(answers, self.topology.ports))
+
+    @contextmanager
+    def stopped(self, name):
+        """Stop a process, yield its exit code, and start it again."""
+        self.processes[name].terminate()
+        yield self.processes[name].wait(15)
+        self.start(name)
+
+    def read_log(self):
+        """Return what the proxy has logged during the test."""
+        return (self.folder / "proxy.log").read_text()[self.log_start :]
+
+
+@pytest.fixture(scope="module")
+def running_site(static_files, django_db_setup, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("proxy")
     caddyfile = CADDYFILE.read_text()
     for time, short_time in SHORT_TIMES.items():
         assert time in caddyfile
         caddyfile = caddyfile.replace(time, short_time)
-    (tmp_path / "Caddyfile").write_text(caddyfile)
-    environment = topology.environment(production_environment(topology.url))
-    commands = topology.commands() | {"proxy": topology.proxy_command(tmp_path / "Caddyfile")}
+    (folder / "Caddyfile").write_text(caddyfile)
     with ExitStack() as stack:
-        processes = {
-            name: stack.enter_context(running(commands[name], environment, tmp_path / f"{name}.log"))
-            for name in ("web-1", "websocket", "proxy")
-        }
-        wait_until_logged(lambda: topology.authority.exists() and all(map(answers, topology.ports)), tmp_path)
-        yield Site(topology, tmp_path / "proxy.log", processes)
+        site = Site(folder, stack)
+        site.start("web-1", "websocket", "proxy")
+        yield site
+
+
+@pytest.fixture
+def site(running_site):
+    running_site.log_start = 0
+    running_site.log_start = len(running_site.read_log())
+    return running_site
 
 
 def test_pages_static_files_and_addresses_go_their_ways(site):
@@ -117,17 +141,17 @@ def test_uploads_that_stall_keep_nobody_waiting_and_never_reach_the_server(site)
     with stalled_uploads(site, STALLED_UPLOADS), httpx.Client(base_url=site.url, verify=site.tls) as client:
         answers = []
         # Until the proxy has given all of them up.
-        while site.log.read_text().count('"bytes_read":100,') < STALLED_UPLOADS:
+        while site.read_log().count('"bytes_read":100,') < STALLED_UPLOADS:
             answers += [client.get("/livez", timeout=1), client.get("/api/tickets/", headers=bearer, timeout=1)]
 
     assert {answer.status_code for answer in answers} == {200}
-    assert "/api/auth/token/" not in (site.topology.folder / "web-1.log").read_text()
+    assert "/api/auth/token/stalled/" not in (site.folder / "web-1.log").read_text()
 
 
 @contextmanager
 def stalled_uploads(site, number):
     """Open connections that each send the beginning of a body, and no more."""
-    head = b"POST /api/auth/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head = b"POST /api/auth/token/stalled/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with ExitStack() as stack:
         for _ in range(number):
             raw = stack.enter_context(socket.create_connection(("localhost", site.topology.port)))
@@ -189,7 +213,7 @@ def test_a_client_that_is_slow_to_ask_is_cut_off(site):
         assert [client.recv(1) for client in (plain, secure)] == [b"", b""]
 
 
-def test_a_socket_outlives_the_limits_for_requests_and_its_token_is_in_no_log(site, tmp_path):
+def test_a_socket_outlives_the_limits_for_requests_and_its_token_is_in_no_log(site):
     token = issue_tokens(UserFactory())["access"]
     url = f"{site.url.replace('https', 'wss')}/ws/notifications/?token={token}"
 
@@ -198,33 +222,29 @@ def test_a_socket_outlives_the_limits_for_requests_and_its_token_is_in_no_log(si
             client.recv(timeout=3)
         client.send('{"type": "ping"}')
         answer = json.loads(client.recv(timeout=10))
-    wait_until_logged(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
+    wait_until_logged(lambda: "/ws/notifications/" in site.read_log(), site.folder)
 
     assert answer == {"type": "pong"}
-    assert not any(token in log.read_text() for log in tmp_path.glob("*.log"))
-    assert "token=REDACTED" in site.log.read_text()
+    assert not any(token in log.read_text() for log in site.folder.glob("*.log"))
+    assert "token=REDACTED" in site.read_log()
 
 
-def test_a_token_is_in_no_log_when_the_websocket_server_is_gone(site, tmp_path):
-    site.processes["websocket"].terminate()
-    site.processes["websocket"].wait(15)
-
-    with pytest.raises(InvalidStatus) as refused:
+def test_a_token_is_in_no_log_when_the_websocket_server_is_gone(site):
+    with site.stopped("websocket"), pytest.raises(InvalidStatus) as refused:
         connect(f"{site.url.replace('https', 'wss')}/ws/notifications/?token=secret", ssl=socket_tls(site.topology))
-    wait_until_logged(lambda: "/ws/notifications/" in site.log.read_text(), tmp_path)
+    wait_until_logged(lambda: "/ws/notifications/" in site.read_log(), site.folder)
 
     response = refused.value.response
     assert (response.status_code, json.loads(response.body)["code"]) == (502, "unavailable")
-    assert "token=secret" not in site.log.read_text()
+    assert "token=secret" not in site.read_log()
 
 
 def test_when_the_web_server_is_gone_the_answer_is_a_problem_document_and_static_files_are_served(site):
-    site.processes["web-1"].terminate()
-    assert site.processes["web-1"].wait(15) == 0
+    with site.stopped("web-1") as exit_code:
+        api = site.ask("GET", "/api/tickets/")
+        static = site.ask("GET", "/static/admin/css/base.css")
 
-    api = site.ask("GET", "/api/tickets/")
-    static = site.ask("GET", "/static/admin/css/base.css")
-
+    assert exit_code == 0
     assert (api.status_code, api.json()["code"]) in {(502, "unavailable"), (503, "unavailable")}
     assert static.status_code == 200
 
@@ -234,8 +254,7 @@ def test_the_health_check_tells_a_server_that_answers_from_one_that_does_not(nam
     command = [sys.executable, str(SCRIPTS / "healthcheck"), str(site.topology.ports[number]), "/livez"]
 
     before = subprocess.run(command, env={"SITE_URL": site.url}, capture_output=True, check=False)
-    site.processes[name].terminate()
-    site.processes[name].wait(15)
-    after = subprocess.run(command, env={"SITE_URL": site.url}, capture_output=True, check=False)
+    with site.stopped(name):
+        after = subprocess.run(command, env={"SITE_URL": site.url}, capture_output=True, check=False)
 
     assert (before.returncode, after.returncode) == (0, 1), before.stderr

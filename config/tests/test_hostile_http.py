@@ -54,6 +54,8 @@ REFUSED = {
     ),
 }
 
+pytestmark = pytest.mark.xdist_group("hostile HTTP")
+
 
 @pytest.fixture(scope="module")
 def port():

@@ -12,6 +12,8 @@ from helpdesk.testing import wait_until
 
 from .conftest import SHORT_TIMES, connect_stalled, is_cut, running_server, seqs
 
+pytestmark = pytest.mark.xdist_group("live faults")
+
 
 @pytest.fixture(scope="module")
 def channel_valkey(tmp_path_factory):
