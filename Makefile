@@ -120,9 +120,9 @@ fuzz: export FUZZ_EXAMPLES ?= 300
 fuzz: $(READY) ## Send generated requests to the whole API (FUZZ_EXAMPLES=300 for each operation)
 	@$(STACK) run -- $(IN_VENV) -m pytest --timeout 0 config/tests/test_schema_fuzz.py $(ARGS)
 
-faults: $(READY) ## Break a stack of its own in every way that it should survive (FAULT_SECONDS=20 FAULT_SEED=1 FAULTS_MUTATION=no_lease)
+faults: $(READY) $(CONTAINER_TOOLS) ## Break a stack of its own in every way that it should survive (FAULT_SECONDS=20 FAULT_SEED=1 FAULTS_MUTATION=no_lease)
 	@FAULT_SECONDS=$(FAULT_SECONDS) FAULT_SEED=$(FAULT_SEED) FAULTS_MUTATION=$(FAULTS_MUTATION) \
-		$(STACK) run -- $(IN_VENV) -m pytest faults -m "" -n auto --maxprocesses 4 --timeout 600 --verbose $(ARGS)
+		$(STACK) run -- $(IN_VENV) -m pytest faults compose/tests/test_production_stops.py -m "" -n auto --maxprocesses 4 --timeout 600 --verbose $(ARGS)
 
 containers: $(READY) $(CONTAINER_TOOLS) ## Build the stacks of the compose files in real containers, try them, take them down (needs a Docker engine)
 	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers: no container was tried."; exit 1; }

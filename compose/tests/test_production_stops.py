@@ -16,7 +16,7 @@ SEED = 1
 DELIVERED_SECONDS = 60
 IS_WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%tickets_ticket%%'"
 
-pytestmark = pytest.mark.xdist_group("production")
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("production")]
 
 
 def test_web_servers_are_replaced_under_load_without_a_failed_request(production):

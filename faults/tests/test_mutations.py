@@ -18,7 +18,6 @@ EXPECTED_FAILURES = {
 }
 
 
-@pytest.mark.mutations
 @pytest.mark.parametrize("mutation", EXPECTED_FAILURES)
 def test_the_suite_fails(mutation):
     file, name, reason = EXPECTED_FAILURES[mutation]
