@@ -1,7 +1,7 @@
 """The first query of a request, which saves the health check of its connection."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -12,7 +12,7 @@ def fetch_first(statement: str, parameters: Sequence[Any]) -> tuple[Any, ...] | 
     Django would check a kept connection by a round trip of its own (CONN_HEALTH_CHECKS). Here the query itself is the check:
     if PostgreSQL has closed the connection, it runs once more on a new one, so it must only read.
     """
-    connection.health_check_done = True
+    connection.health_check_done = True  # type: ignore[attr-defined] # Django's; the stubs lack it
     try:
         return fetch(statement, parameters)
     except (OperationalError, InterfaceError):
@@ -26,4 +26,4 @@ def fetch_first(statement: str, parameters: Sequence[Any]) -> tuple[Any, ...] | 
 def fetch(statement: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchone()
+        return cast("tuple[Any, ...] | None", cursor.fetchone())
