@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.dispatch import Signal
 from django.utils import timezone
 from prometheus_client import Counter
+from psycopg.errors import QueryCanceled
 
 from helpdesk.core.cached_lists import find_unrecorded, invalidate
 from helpdesk.core.redis import RedisError
@@ -27,6 +28,7 @@ from helpdesk.tickets.models import (
     TicketEventQuerySet,
     list_scopes_with_tickets_of,
 )
+from helpdesk.users.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ number of events, and leave the rest to after_commit.
 # "HELP" in ASCII: a key that no other program uses in this database.
 LEADER_LOCK = 0x48454C50
 BATCH_SIZE = 200
+# An event of a new ticket has a row for every agent, in the inbox and in the outbox.
+EVENTS_TIMES_AGENTS = 10_000
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 30.0
 MILLISECOND = timedelta(milliseconds=1)
@@ -83,15 +87,15 @@ class Announcer:
             self.scopes_to_invalidate |= wait_for_notifications()
 
     def announce_all(self) -> None:
-        """Announce all events that are due; one whose receivers fail is retried after RETRY_SECONDS and delays no other."""
+        """Announce all events that are due; one that fails is retried after RETRY_SECONDS and delays no other."""
         if time.monotonic() >= self.retry_at:
             self.failed.clear()
             self.retry_at = time.monotonic() + RETRY_SECONDS
         last_id = 0
         while events := list(self.unannounced().filter(pk__gt=last_id)[:BATCH_SIZE]):
+            events = events[: events_per_transaction()]
             last_id = events[-1].pk
-            if not try_announce(events):
-                self.failed |= {event.pk for event in events if not try_announce([event])}
+            self.failed |= announce_or_halve(events)
             self.scopes_to_invalidate |= scopes_to_invalidate_for(events)
 
     def unannounced(self) -> TicketEventQuerySet:
@@ -128,14 +132,34 @@ def wait_for_notifications() -> set[str]:
         return {notification.payload for notification in found} - {""}
 
 
+def events_per_transaction() -> int:
+    return max(1, EVENTS_TIMES_AGENTS // max(1, User.objects.active().agents().count()))
+
+
+def announce_or_halve(events: list[TicketEvent]) -> set[int]:
+    """Announce events in one transaction, or, if it fails, each half in its own; return the ids of those that fail alone."""
+    if try_announce(events):
+        return set()
+    if len(events) == 1:
+        return {events[0].pk}
+    middle = len(events) // 2
+    return announce_or_halve(events[:middle]) | announce_or_halve(events[middle:])
+
+
 def try_announce(events: list[TicketEvent]) -> bool:
-    """Send the events to the receivers and mark them announced, in one transaction; return False if a receiver failed."""
+    """Send the events to the receivers and mark them announced, in one transaction.
+
+    Return False if a receiver failed, or PostgreSQL cancelled a statement that took too long.
+    """
     try:
         with transaction.atomic():
             ticket_events_committed.send(TicketEvent, events=events)
             TicketEvent.objects.filter(pk__in=[event.pk for event in events]).update(announced_at=timezone.now())
-    except (OperationalError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError) as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        logger.warning("Not announced: %d events, a statement took too long", len(events))
+        return False
     except Exception:
         logger.exception("Not announced: events %s", [event.pk for event in events])
         return False

@@ -15,6 +15,7 @@ from helpdesk.tickets.announcer import Announcer, ticket_events_committed, try_b
 from helpdesk.tickets.models import TicketEvent
 from helpdesk.tickets.tests.factories import TicketFactory, by
 from helpdesk.users.actions import update_profile
+from helpdesk.users.tests.factories import UserFactory
 
 
 @contextmanager
@@ -67,13 +68,47 @@ def test_an_event_whose_receiver_fails_is_retried_and_delays_no_other(ticket, ca
 
     assert set(received) == set(TicketEvent.objects.exclude(pk=failing).values_list("pk", flat=True))
     assert list(TicketEvent.objects.unannounced().values_list("pk", flat=True)) == [failing]
-    assert caplog.text.count("Not announced") == 2  # together with the others, and alone
+    assert caplog.text.count("Not announced") == 3  # with both others, with one of them, and alone
 
     failing = None
     monkeypatch.setattr(time, "monotonic", lambda: worker.retry_at)
     with connected(receive):
         worker.announce_all()
 
+    assert not TicketEvent.objects.unannounced().exists()
+
+
+@pytest.mark.django_db
+def test_a_transaction_has_fewer_events_the_more_agents_there_are(ticket, monkeypatch):
+    UserFactory.create_batch(5, agent=True)
+    UserFactory(agent=True, is_active=False)
+    monkeypatch.setattr(announcer, "EVENTS_TIMES_AGENTS", 10)
+    for _ in range(5):
+        comment_on(ticket)
+    sizes = []
+
+    with connected(lambda events, **kwargs: sizes.append(len(events))):
+        Announcer().announce_all()
+
+    assert sizes == [2, 2, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_that_take_too_long_together_are_announced_in_smaller_transactions(ticket):
+    for _ in range(4):
+        comment_on(ticket)
+    sizes = []
+
+    def receive(events, **kwargs):
+        sizes.append(len(events))
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 200")
+            cursor.execute("SELECT pg_sleep(%s)", [10 if len(events) > 2 else 0])
+
+    with connected(receive):
+        Announcer().announce_all()
+
+    assert sizes == [4, 2, 2]
     assert not TicketEvent.objects.unannounced().exists()
 
 
