@@ -10,22 +10,19 @@ reset             empty the data folder, but for the backups
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from compose.embedded import data_dir as data_dirs
 from compose.embedded import valkey
 from compose.embedded.errors import UserError
 from compose.embedded.options import ROOT, Options, read_options, read_production_options
-from compose.embedded.processes import kill_group, signal_at_parent_end
+from compose.embedded.processes import SIGNALS, collect_signals, kill_group, signal_at_parent_end, start_process
 from compose.embedded.production import run_production
 from compose.embedded.servers import lasting_servers, reachable_servers, throwaway_servers
 from compose.embedded.stack import run_stack
 
 STOP_SECONDS = 5
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTORE = ROOT / "compose" / "production" / "postgres" / "maintenance" / "restore"
 
 
@@ -79,33 +76,24 @@ def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run the command in the foreground and return its exit code, 128 and more for a signal, as a shell does.
 
     On a terminal the command shares our group, so that Ctrl-C reaches both and it can read the keyboard. Elsewhere it
-    gets a group of its own, and what is left of that in the end is killed.
+    gets a session of its own, and what is left of that in the end is killed.
     """
     on_terminal = sys.stdin.isatty()
-    early: list[int] = []
-    process: subprocess.Popen[bytes] | None = None
+    # Before the command starts: a signal that ended us just after its start would leave it behind.
+    early = collect_signals()
+    process = start_process(command, leads=not on_terminal, env={**os.environ, **variables})
 
     def forward(number: int, _: object) -> None:
-        if process is None:
-            early.append(number)
-            return
         if not (on_terminal and number == signal.SIGINT):
             process.send_signal(number)
         if number != signal.SIGINT:
             signal.alarm(STOP_SECONDS)
 
-    # Before the command starts: a signal that ended us just after its start would leave it behind.
+    signal.signal(signal.SIGALRM, lambda *_: process.kill())
     for number in SIGNALS:
         signal.signal(number, forward)
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **variables},
-        process_group=None if on_terminal else 0,
-        preexec_fn=partial(signal_at_parent_end, signal.SIGTERM, os.getpid()),  # noqa: PLW1509 -- there are no threads
-    )
-    signal.signal(signal.SIGALRM, lambda *_: process.kill())
-    for came in early:
-        forward(came, None)
+    for number in early:
+        forward(number, None)
     code = process.wait()
     if not on_terminal:
         kill_group(process.pid)

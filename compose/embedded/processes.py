@@ -23,6 +23,7 @@ LEFTOVER_SECONDS = 3.0
 START_ATTEMPTS = 3
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1  # prctl(2)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIBC = ctypes.CDLL(None)
 
 
@@ -37,11 +38,14 @@ class Server:
 
 
 def start_process(
-    command: Sequence[str], *, end_signal: int = signal.SIGTERM, **options: Any
+    command: Sequence[str], *, end_signal: int = signal.SIGTERM, leads: bool = True, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start the leader of a session, which gets the signal when this process (or thread) ends without stopping it."""
+    """Start a process, which gets the signal when this process (or thread) ends without stopping it.
+
+    It leads a session of its own, or shares ours.
+    """
     at_parent_end = partial(signal_at_parent_end, end_signal, os.getpid())
-    return subprocess.Popen(command, preexec_fn=at_parent_end, start_new_session=True, **options)  # noqa: PLW1509
+    return subprocess.Popen(command, preexec_fn=at_parent_end, start_new_session=leads, **options)  # noqa: PLW1509
 
 
 def signal_at_parent_end(number: int, parent: int) -> None:
@@ -50,6 +54,14 @@ def signal_at_parent_end(number: int, parent: int) -> None:
         LIBC.prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
             os.kill(os.getpid(), number)
+
+
+def collect_signals() -> list[int]:
+    """Have the signals that ask this process to end put into the returned list, instead of ending it."""
+    collected: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: collected.append(number))
+    return collected
 
 
 def start_server(

@@ -1,7 +1,5 @@
 """`make up`: the servers, the database and every process of the product, until Ctrl-C."""
 
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,7 +69,7 @@ def fill_database(stack: StackContext, environment: Mapping[str, str]) -> None:
         counts = "SELECT count(*), count(*) FILTER (WHERE is_superuser) FROM users_user"
         users, superusers = connection.execute(counts).fetchone() or (0, 0)
     if users and stack.options.database_url:
-        print("No demo data: the database that DATABASE_URL names has users.")
+        print("No demo data: the database that DATABASE_URL names has users.", flush=True)
     elif not superusers:
         print(f"Make {stack.options.demo_tickets} demo tickets", flush=True)
         # Production's settings ask for --yes. The administrator comes last: without one it was interrupted.
@@ -106,7 +104,5 @@ def run_commands(
         "flower": lambda: product.page_answers(flower),
     }
     all_commands = {**product.log_commands(stack.servers.running), **commands, "mail": stack.mail}
-    # The terminal was closed.
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     if not supervise(all_commands, environment, lambda: product.announce_when_ready(text, pages)):
         raise UserError("The stack was stopped because a process ended; its last lines are above.")

@@ -1,77 +1,79 @@
-"""Runs the processes of a stack under honcho, until one of them ends or a signal comes."""
+"""Runs the processes of a stack until one of them ends or a signal comes."""
 
-# mypy: allow-untyped-calls
-
-import multiprocessing
 import os
-import shlex
 import signal
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
-
-import honcho.compat
-import honcho.manager
-import honcho.process
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import cycle
+from threading import Thread
 
 from compose.embedded.options import ROOT
-from compose.embedded.processes import kill_group, signal_at_parent_end
+from compose.embedded.processes import collect_signals, start_process, stop
 
 KILL_SECONDS = 2
+POLL_SECONDS = 0.1
+COLOURS = range(31, 37)  # ECMA-48
+Processes = dict[str, subprocess.Popen[bytes]]
 
 
 def supervise(commands: Mapping[str, list[str]], environment: Mapping[str, str], beside: Callable[[], None]) -> bool:
-    """Run the commands, and a function in a process beside them; return whether a signal ended them."""
-    # As honcho needs it where its processes get objects of ours.
-    multiprocessing.set_start_method("fork", force=True)
-    multiprocessing.Process(target=_end_with_parent, args=[beside, os.getpid()], daemon=True).start()
-    honcho.manager.KILL_WAIT = KILL_SECONDS
-    manager = honcho.manager.Manager()
-    # Of these two there is no public form.
-    manager._procmgr = Leaders()  # noqa: SLF001
-    for name, command in commands.items():
-        process = manager.add_process(name, f"exec {shlex.join(command)}", env=dict(environment), cwd=str(ROOT))
-        process._child_ctor = partial(Command, grandparent=os.getpid())  # noqa: SLF001
+    """Run the commands, and a function in a thread beside them; return whether a signal ended them."""
+    signals = collect_signals()
+    ended: list[str] = []
+    with _running(commands, environment) as processes:
+        printers = _printers(processes)
+        for thread in (*printers, Thread(target=beside, daemon=True)):
+            thread.start()
+        while not (signals or ended):
+            time.sleep(POLL_SECONDS)
+            ended = [name for name, process in processes.items() if process.poll() is not None]
+    for printer in printers:
+        printer.join(POLL_SECONDS)
+    for name in ended:
+        print(f"{name} stopped (rc={processes[name].returncode})", flush=True)
+    return bool(signals)
+
+
+@contextmanager
+def _running(commands: Mapping[str, list[str]], environment: Mapping[str, str]) -> Iterator[Processes]:
+    """Run each command in a group of its own; in the end ask the leaders to stop, and kill what is left of the groups."""
+    processes: Processes = {}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        # honcho raises KeyError when a signal comes before every process has started.
-        with suppress(KeyError):
-            manager.loop()
+        for name, command in commands.items():
+            processes[name] = start_process(command, cwd=ROOT, env=environment, **output)
+            print(f"{name} started (pid={processes[name].pid})", flush=True)
+        yield processes
     finally:
-        for state in manager._processes.values():  # noqa: SLF001
-            if "pid" in state:
-                kill_group(state["pid"])
-            if "process" in state:
-                state["process"].kill()
-    return manager.returncode in {128 + signal.SIGINT, 128 + signal.SIGTERM}
+        for process in processes.values():
+            process.terminate()
+        deadline = time.monotonic() + KILL_SECONDS
+        for process in processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(deadline - time.monotonic())
+            stop(process, [])
 
 
-class Leaders(honcho.compat.ProcessManager):
-    """Asks only the leader of each group to stop: it then stops the others in order."""
-
-    def terminate(self, pid: int) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-
-
-class Command(honcho.process.Popen):
-    """A command that is asked to stop when honcho's process for it, our child, is killed with us; its group ends with it.
-
-    honcho sees its end when its output ends, which what it has started would keep open.
-    """
-
-    def __init__(self, command: str, *, grandparent: int, **options: object) -> None:
-        signal_at_parent_end(signal.SIGKILL, grandparent)
-        super().__init__(command, preexec_fn=partial(signal_at_parent_end, signal.SIGTERM, os.getpid()), **options)
-        threading.Thread(target=self._end_group, daemon=True).start()
-
-    def _end_group(self) -> None:
-        self.wait()
-        kill_group(self.pid)
+def _printers(processes: Processes) -> list[Thread]:
+    """Return a thread for each process that prints its lines after its name, which has a colour on a terminal."""
+    width = max(len(name) for name in processes)
+    prefixes = [f"{name:{width}} | " for name in processes]
+    if sys.stdout.isatty():
+        prefixes = [f"\033[{colour}m{prefix}\033[0m" for prefix, colour in zip(prefixes, cycle(COLOURS), strict=False)]
+    pairs = zip(processes.values(), prefixes, strict=True)
+    return [Thread(target=_print_lines, args=pair, daemon=True) for pair in pairs]
 
 
-def _end_with_parent(function: Callable[[], None], parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal_at_parent_end(signal.SIGKILL, parent)
-    function()
+def _print_lines(process: subprocess.Popen[bytes], prefix: str) -> None:
+    """Copy the lines of a process, each in one piece, since others are printed meanwhile."""
+    try:
+        for line in process.stdout or ():
+            start = f"{time.strftime('%H:%M:%S')} {prefix}".encode()
+            sys.stdout.buffer.write(start + line.rstrip() + b"\n")
+            sys.stdout.buffer.flush()
+    except OSError:
+        # Nobody reads our output any more, as when the terminal is closed.
+        os.kill(os.getpid(), signal.SIGHUP)

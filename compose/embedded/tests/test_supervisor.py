@@ -46,7 +46,7 @@ def test_the_end_of_one_is_the_end_of_all_and_has_its_name(command, code):
     assert output.endswith("ended by a signal: False\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_all_of_it(number):
     with supervise(one=HAS_GRANDCHILD, two=SLEEPS) as process:
         descendants = started(process, 2)
@@ -73,6 +73,25 @@ def test_the_children_of_one_that_was_killed_do_not_survive_it():
         output = process.communicate(timeout=30)[0]
 
     assert output.endswith("ended by a signal: False\n")
+    assert psutil.wait_procs(descendants, timeout=5)[1] == []
+
+
+def test_every_line_carries_the_name_of_its_process():
+    with supervise(
+        one=["sh", "-c", "echo from one; sleep 1"], longer=["sh", "-c", "echo from longer; sleep 60"]
+    ) as process:
+        output = process.communicate(timeout=30)[0]
+
+    lines = [line.partition(" ")[2] for line in output.splitlines()]
+    assert "one    | from one" in lines
+    assert "longer | from longer" in lines
+
+
+def test_an_output_that_nobody_reads_is_the_end_of_all():
+    with supervise(talks=["sh", "-c", "while echo again; do sleep 0.1; done"], other=SLEEPS) as process:
+        descendants = started(process, 2)
+        process.stdout.close()
+
     assert psutil.wait_procs(descendants, timeout=5)[1] == []
 
 
