@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 from compose.embedded.errors import UserError
 
@@ -21,7 +22,11 @@ def free_port(*, preferred: int | None = None) -> int:
 
 def is_free(port: int) -> bool:
     # A listener on all interfaces does not everywhere stop a bind to one of them, so ask both ways.
-    return _can_bind(port) and not answers(port)
+    if answers(port):
+        return False
+    with suppress(OSError), socket.create_server((LOOPBACK, port)):
+        return True
+    return False
 
 
 def answers(port: int) -> bool:
@@ -42,14 +47,3 @@ def require_free(wanted: Mapping[str, int], *, command: str = "make up") -> None
             raise UserError(
                 f"Port {port} is already in use: set {variable}, for example `{command} {variable}={other}`."
             )
-
-
-def _can_bind(port: int) -> bool:
-    with socket.socket() as probe:
-        # Without this, connections that have just ended would make a free port look taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True

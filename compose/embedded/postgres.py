@@ -30,7 +30,7 @@ from psycopg import sql
 from compose.embedded import secret
 from compose.embedded.errors import UserError
 from compose.embedded.ports import LOOPBACK
-from compose.embedded.processes import Server, end_leftovers, start_process, start_server, stop
+from compose.embedded.processes import Server, end_leftovers, running_server
 
 NAME = "helpdesk"
 PROGRAMS = Path("pginstall", "bin")
@@ -47,6 +47,7 @@ THROWAWAY_SETTINGS = [
     "max_wal_senders=0",
 ]
 INITDB_OPTIONS = [
+    f"--username={NAME}",
     "--auth=scram-sha-256",
     "--encoding=UTF8",
     "--locale-provider=builtin",
@@ -181,12 +182,7 @@ def _initialise(cluster: Cluster) -> None:
         if cluster.account:
             for path in (new, password.name):
                 os.chown(path, cluster.account["user"], cluster.account["group"])
-        command = [
-            str(cluster.programs / "initdb"),
-            f"--pgdata={new}",
-            f"--username={NAME}",
-            f"--pwfile={password.name}",
-        ]
+        command = [str(cluster.programs / "initdb"), f"--pgdata={new}", f"--pwfile={password.name}"]
         command += [*INITDB_OPTIONS, f"--locale={_c_locale()}"]
         made = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd="/", env=ENVIRONMENT, **cluster.account
@@ -201,33 +197,28 @@ def _started(cluster: Cluster) -> Iterator[Server]:
     """Run the server, on its last port if that is free, with the database."""
     port_file = cluster.home / "port"
     last_port = int(port_file.read_text()) if port_file.exists() else None
-    process, port = start_server(
-        "PostgreSQL", partial(_spawn, cluster), partial(_answers, cluster), log=cluster.log, port=last_port
-    )
-    try:
+    with running_server(
+        "PostgreSQL",
+        partial(_command, cluster),
+        partial(_answers, cluster),
+        log=cluster.log,
+        port=last_port,
+        steps=THROWAWAY_STOP_STEPS if cluster.throwaway else STOP_STEPS,
+        end_signal=signal.SIGQUIT if cluster.throwaway else signal.SIGINT,
+        cwd="/",
+        env=ENVIRONMENT,
+        **cluster.account,
+    ) as (process, port):
         port_file.write_text(str(port))
         with psycopg.connect(cluster.url(port, "postgres"), autocommit=True) as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount == 0:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
         yield Server("postgres", cluster.url(port), process, cluster.log)
-    finally:
-        stop(process, THROWAWAY_STOP_STEPS if cluster.throwaway else STOP_STEPS)
 
 
-def _spawn(cluster: Cluster, port: int) -> subprocess.Popen[bytes]:
+def _command(cluster: Cluster, port: int) -> list[str]:
     settings = [f"port={port}", *SETTINGS, *(THROWAWAY_SETTINGS if cluster.throwaway else [])]
-    options = [option for setting in settings for option in ("-c", setting)]
-    with cluster.log.open("wb") as log:
-        return start_process(
-            [str(cluster.programs / "postgres"), "-D", str(cluster.data), *options],
-            end_signal=signal.SIGQUIT if cluster.throwaway else signal.SIGINT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=ENVIRONMENT,
-            **cluster.account,
-        )
+    return [str(cluster.programs / "postgres"), "-D", str(cluster.data), *(f"--{setting}" for setting in settings)]
 
 
 def _answers(cluster: Cluster, port: int) -> bool:

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ START_SECONDS = 60
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIBC = ctypes.CDLL(None)
+Steps = Sequence[tuple[signal.Signals, float]]
 
 
 @dataclass(frozen=True)
@@ -64,34 +65,47 @@ def collect_signals() -> list[int]:
     return collected
 
 
-def start_server(
+@contextmanager
+def running_server(
     name: str,
-    spawn: Callable[[int], subprocess.Popen[bytes]],
+    command: Callable[[int], Sequence[str]],
     answers: Callable[[int], bool],
     *,
     log: Path,
+    steps: Steps,
     port: int | None = None,
-) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a server on a port, by preference the given one, and return both when it answers.
+    **options: Any,
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run a server on a port, by preference the given one, and yield both when it answers.
 
     It is tried more than once, because another program may take the port meanwhile.
     """
     for _ in range(START_ATTEMPTS):
         port = free_port(preferred=port)
-        process = spawn(port)
-        deadline = time.monotonic() + START_SECONDS
-        with ExitStack() as stack:
-            stack.callback(stop, process, [])
-            while process.poll() is None and time.monotonic() < deadline:
-                if answers(port):
-                    stack.pop_all()
-                    return process, port
-                time.sleep(0.05)
+        with log.open("wb") as output:
+            logged = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+            process = start_process(command(port), **logged, **options)
+        try:
+            if _wait_until_it_answers(process, partial(answers, port)):
+                yield process, port
+                return
+        finally:
+            stop(process, steps)
     last_lines = " | ".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
     raise UserError(f"{name} does not start (`make reset` empties the data folder): {last_lines}")
 
 
-def stop(process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> bool:
+    """Return whether the process answers before it ends, within START_SECONDS."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if answers():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def stop(process: subprocess.Popen[bytes], steps: Steps) -> None:
     """Send each signal in turn and wait its seconds, then kill what is left of the group."""
     for number, seconds in steps:
         with suppress(subprocess.TimeoutExpired):

@@ -1,20 +1,19 @@
 """Secrets that are made once and kept in a file which only its owner may read."""
 
-import os
 import secrets
 from pathlib import Path
 
 
 def read_or_make(file: Path) -> str:
     if not file.exists():
-        new = file.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        write(new, secrets.token_urlsafe(50))
-        new.rename(file)
+        write(file, secrets.token_urlsafe(50))
     return file.read_text()
 
 
 def write(file: Path, content: str) -> None:
-    """Write a file that does not exist yet."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(content)
+    """Write a file, or replace it, in one step."""
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600, exist_ok=False)
+    new.write_text(content)
+    new.rename(file)

@@ -48,7 +48,9 @@ def lasting_servers(data_dir: DataDir, options: Options) -> Iterator[Servers]:
             "CELERY_BROKER_URL": options.broker_url or redis_url,
             "DJANGO_SECRET_KEY": os.environ.get("DJANGO_SECRET_KEY") or data_dir.secret_key,
         }
-        stack.enter_context(_published(data_dir, variables))
+        # Commands that find the data folder in use read them there.
+        stack.callback(data_dir.environment.unlink, missing_ok=True)
+        secret.write(data_dir.environment, "".join(f"{name}={value}\n" for name, value in variables.items()))
         yield Servers(running, variables)
 
 
@@ -107,13 +109,3 @@ def reachable_servers(options: Options) -> Iterator[dict[str, str]]:
         return
     with data_dirs.claim(options.data_dir) as data_dir, lasting_servers(data_dir, options) as servers:
         yield servers.variables
-
-
-@contextmanager
-def _published(data_dir: DataDir, variables: dict[str, str]) -> Iterator[None]:
-    data_dir.environment.unlink(missing_ok=True)
-    secret.write(data_dir.environment, "".join(f"{name}={value}\n" for name, value in variables.items()))
-    try:
-        yield
-    finally:
-        data_dir.environment.unlink(missing_ok=True)

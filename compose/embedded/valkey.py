@@ -6,7 +6,6 @@ It listens on 127.0.0.1 alone and asks for a password that is new at each start.
 import importlib.util
 import secrets
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,9 +14,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from compose.embedded import secret
 from compose.embedded.errors import UserError
 from compose.embedded.ports import LOOPBACK
-from compose.embedded.processes import Server, end_leftovers, start_process, start_server, stop
+from compose.embedded.processes import Server, end_leftovers, running_server
 
 NO_RETRY = Retry(NoBackoff(), 0)
 STOP_STEPS = [(signal.SIGTERM, 1.0)]
@@ -37,40 +37,28 @@ SETTINGS = {
 def running_valkey(home: Path, *, throwaway: bool = False) -> Iterator[Server]:
     """Run a server that keeps its data in the folder, or keeps none."""
     log, password = home / "valkey.log", secrets.token_urlsafe(32)
-    own = {"requirepass": password, "dir": str(home), "save": "" if throwaway else "60 1"}
+    settings = SETTINGS | {"requirepass": password, "dir": str(home), "save": "" if throwaway else "60 1"}
+    # In a file, since everyone on the machine can read a command line.
+    file = home / "valkey.conf"
+    secret.write(file, "".join(f'{name} "{value}"\n' for name, value in settings.items()))
+
+    def command(port: int) -> list[str]:
+        return [str(program()), str(file), "--port", str(port)]
 
     def url(port: int) -> str:
         return f"redis://:{password}@{LOOPBACK}:{port}/0"
 
     # The server of a killed stack would write its data over the new one's.
     end_leftovers(home, program().name)
-    process, port = start_server(
-        "Valkey",
-        lambda port: _spawn(SETTINGS | own | {"port": str(port)}, log),
-        lambda port: _answers(url(port)),
-        log=log,
-    )
-    try:
+    running = running_server("Valkey", command, lambda port: _answers(url(port)), log=log, steps=STOP_STEPS)
+    with running as (process, port):
         yield Server("valkey", url(port), process, log)
-    finally:
-        stop(process, STOP_STEPS)
 
 
 def empty(url: str) -> None:
     """Remove everything that a server holds."""
     with redis.Redis.from_url(url) as client:
         client.flushall()
-
-
-def _spawn(settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    # The settings go through stdin: everyone on the machine can read a command line, and the password is in them.
-    with log.open("wb") as output:
-        command = [str(program()), "-"]
-        process = start_process(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)
-    if process.stdin is not None:
-        process.stdin.write("".join(f'{name} "{value}"\n' for name, value in settings.items()).encode())
-        process.stdin.close()
-    return process
 
 
 def program() -> Path:
