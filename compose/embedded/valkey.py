@@ -6,8 +6,7 @@ It listens on 127.0.0.1 alone and asks for a password that is new at each start.
 import importlib.util
 import secrets
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import redis
@@ -33,10 +32,9 @@ SETTINGS = {
 }
 
 
-@contextmanager
-def running_valkey(home: Path, *, throwaway: bool = False) -> Iterator[Server]:
-    """Run a server that keeps its data in the folder, or keeps none."""
-    log, password = home / "valkey.log", secrets.token_urlsafe(32)
+def running_valkey(home: Path, *, throwaway: bool = False) -> AbstractContextManager[Server]:
+    """Return what runs a server that keeps its data in the folder, or keeps none."""
+    password = secrets.token_urlsafe(32)
     settings = SETTINGS | {"requirepass": password, "dir": str(home), "save": "" if throwaway else "60 1"}
     # In a file, since everyone on the machine can read a command line.
     file = home / "valkey.conf"
@@ -50,15 +48,7 @@ def running_valkey(home: Path, *, throwaway: bool = False) -> Iterator[Server]:
 
     # The server of a killed stack would write its data over the new one's.
     end_leftovers(home, program().name)
-    running = running_server("Valkey", command, lambda port: _answers(url(port)), log=log, steps=STOP_STEPS)
-    with running as (process, port):
-        yield Server("valkey", url(port), process, log)
-
-
-def empty(url: str) -> None:
-    """Remove everything that a server holds."""
-    with redis.Redis.from_url(url) as client:
-        client.flushall()
+    return running_server("valkey", command, url, _answers, log=home / "valkey.log", steps=STOP_STEPS)
 
 
 def program() -> Path:
