@@ -17,10 +17,11 @@ import redis
 
 from compose.embedded import data_dir as data_dirs
 from compose.embedded.errors import UserError
-from compose.embedded.options import ROOT, Options, read_options, read_production_options
+from compose.embedded.options import ROOT, Options, ProductionOptions
 from compose.embedded.processes import SIGNALS, collect_signals, kill_group, signal_at_parent_end, start_process
-from compose.embedded.production import run_production
-from compose.embedded.servers import lasting_servers, reachable_servers, throwaway_servers
+from compose.embedded.product import LocalTopology
+from compose.embedded.production import ProductionTopology
+from compose.embedded.servers import reachable_servers, running_servers, throwaway_servers
 from compose.embedded.stack import run_stack
 
 STOP_SECONDS = 5
@@ -43,19 +44,22 @@ def main(arguments: Sequence[str]) -> int | str:
 def _run(arguments: Sequence[str]) -> int:
     match arguments:
         case ["up"]:
-            run_stack(read_options())
+            options = Options()
+            run_stack(options, LocalTopology(options))
         case ["production"]:
-            run_production(read_production_options())
+            options = ProductionOptions()
+            folder = data_dirs.DataDir(options.data_dir).production
+            run_stack(options, ProductionTopology(folder, options.port, flower_port=options.flower_port))
         case ["run", "--", *command] if command:
             with throwaway_servers() as variables:
                 return run_command(command, variables)
         case ["exec", "--", *command] if command:
-            with reachable_servers(read_options()) as variables:
+            with reachable_servers(Options()) as variables:
                 return run_command(command, variables)
         case ["restore", name]:
-            return _restore(read_options(), name)
+            return _restore(Options(), name)
         case ["reset"]:
-            path = read_options().data_dir
+            path = Options().data_dir
             print(f"Emptied {path}." if data_dirs.reset(path) else f"There is nothing in {path}.")
         case _:
             print(__doc__, file=sys.stderr)
@@ -64,7 +68,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _restore(options: Options, name: str) -> int:
-    with data_dirs.claim(options.data_dir) as data_dir, lasting_servers(data_dir, options) as servers:
+    with data_dirs.claim(options.data_dir) as data_dir, running_servers(data_dir, options) as servers:
         code = run_command([str(RESTORE), name], servers.variables)
         if code == 0 and options.redis_url:
             print("helpdesk: Empty the Redis that REDIS_URL names: it holds lists of what was there before.")
@@ -94,8 +98,8 @@ def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
     signal.signal(signal.SIGALRM, lambda *_: process.kill())
     for number in SIGNALS:
         signal.signal(number, forward)
-    for number in early:
-        forward(number, None)
+    for came in early:
+        forward(came, None)
     code = process.wait()
     if not on_terminal:
         kill_group(process.pid)

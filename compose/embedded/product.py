@@ -1,11 +1,10 @@
-"""The processes of the product, which are the start scripts of the images, and the addresses of its pages."""
+"""The processes of the product, which are the start scripts of the images, and those of `make up`."""
 
 import os
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -14,15 +13,40 @@ from compose.embedded.data_dir import DataDir
 from compose.embedded.errors import UserError
 from compose.embedded.options import ROOT, Options
 from compose.embedded.ports import LOOPBACK
-from compose.embedded.processes import Server
-from helpdesk.demo import PASSWORD
 
 BIN = Path(sys.executable).parent
 LOCAL_SCRIPTS = ROOT / "compose" / "local" / "django"
-MAILDEV = ROOT / "compose" / "embedded" / "node_modules" / "maildev" / "dist" / "bin" / "maildev.js"
-KEPT_MAILS = 1_000
-ANSWER_SECONDS = 60
-POLL_SECONDS = 0.2
+
+
+class LocalTopology:
+    """The processes of `make up`."""
+
+    port_variable = "PORT"
+    notes = ""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.url = f"http://localhost:{options.port}"
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        settings = {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
+        return {"SITE_URL": self.url} | common_environment(variables) | settings
+
+    def prepare(self, environment: Mapping[str, str]) -> None:
+        """Do nothing: Daphne serves the static files from where they are."""
+
+    def commands(self) -> dict[str, list[str]]:
+        schedule = DataDir(self.options.data_dir).beat_schedule
+        return {
+            "web": script(LOCAL_SCRIPTS / "start", PORT=self.options.port),
+            "announcer": script(LOCAL_SCRIPTS / "announcer" / "start"),
+            "worker": script(LOCAL_SCRIPTS / "celery" / "worker" / "start"),
+            "beat": script(LOCAL_SCRIPTS / "celery" / "beat" / "start", BEAT_SCHEDULE=schedule),
+            "flower": script(LOCAL_SCRIPTS / "celery" / "flower" / "start", PORT=self.options.flower_port),
+        }
+
+    def answers(self) -> bool:
+        return page_answers(f"{self.url}/livez")
 
 
 def script(path: Path, **variables: object) -> list[str]:
@@ -41,33 +65,6 @@ def common_environment(variables: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def local_commands(options: Options, data_dir: DataDir) -> dict[str, list[str]]:
-    """Return the command lines of `make up` by the names that their log lines carry."""
-    return {
-        "web": script(LOCAL_SCRIPTS / "start", PORT=options.port),
-        "announcer": script(LOCAL_SCRIPTS / "announcer" / "start"),
-        "worker": script(LOCAL_SCRIPTS / "celery" / "worker" / "start"),
-        "beat": script(LOCAL_SCRIPTS / "celery" / "beat" / "start", BEAT_SCHEDULE=data_dir.beat_schedule),
-        "flower": script(LOCAL_SCRIPTS / "celery" / "flower" / "start", PORT=options.flower_port),
-    }
-
-
-def log_commands(servers: list[Server]) -> dict[str, list[str]]:
-    """Return commands that show what the servers log from now on, and end (on Linux) when the servers do."""
-    follow = {server.name: ["tail", "-n", "0", "-f", str(server.log)] for server in servers}
-    until_end = {server.name: [f"--pid={server.process.pid}"] for server in servers if sys.platform == "linux"}
-    return {name: [*command, *until_end.get(name, [])] for name, command in follow.items()}
-
-
-def mail_command(options: Options, data_dir: DataDir, *, node: Path, smtp_port: int) -> list[str]:
-    return [
-        *(str(node), f"--import={ROOT / 'compose' / 'embedded' / 'mail_page.mjs'}", str(MAILDEV)),
-        *("--ip", LOOPBACK, "--smtp", str(smtp_port)),
-        *("--web-ip", LOOPBACK, "--web", str(options.mail_port)),
-        *("--mail-directory", str(data_dir.mail), "--max-emails", str(KEPT_MAILS)),
-    ]
-
-
 def manage(*arguments: str, environment: Mapping[str, str]) -> None:
     """Run a management command, whose output is shown; UserError when it fails."""
     command = [sys.executable, "manage.py", *arguments]
@@ -75,33 +72,6 @@ def manage(*arguments: str, environment: Mapping[str, str]) -> None:
     ended = subprocess.run(command, cwd=ROOT, env=environment, start_new_session=True, check=False)
     if ended.returncode != 0:
         raise UserError(f"`manage.py {' '.join(arguments)}` failed; its output is above.")
-
-
-def announce_when_ready(text: str, pages: Mapping[str, Callable[[], bool]]) -> None:
-    """Wait until all pages answer and print the text, or print which ones do not."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while pages := {name: answers for name, answers in pages.items() if not answers()}:
-        if time.monotonic() > deadline:
-            print(f"Still no answer after {ANSWER_SECONDS} s from: {', '.join(pages)}.", flush=True)
-            return
-        time.sleep(POLL_SECONDS)
-    print(text, flush=True)
-
-
-def announcement(site: str, options: Options) -> str:
-    return f"""
-The helpdesk is running; Ctrl-C stops all of it.
-
-  Home        {site}/
-  API         {site}/api/
-  Swagger     {site}/api/docs/
-  Admin       {site}/admin/
-  E-mails     http://localhost:{options.mail_port}/
-  Flower      http://localhost:{options.flower_port}/
-  Websocket   ws{site.removeprefix("http")}/ws/notifications/?token=<access>
-
-  Logins      agent_1, customer_1, and admin (superuser); the password of each is {PASSWORD}
-"""
 
 
 def page_answers(url: str, *, tls: ssl.SSLContext | None = None) -> bool:

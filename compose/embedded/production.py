@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from compose.embedded import product
-from compose.embedded.options import ROOT, Options
+from compose.embedded.options import ROOT
 from compose.embedded.ports import LOOPBACK, free_port
-from compose.embedded.stack import fill_database, prepared_stack, run_commands
+from compose.embedded.product import common_environment, manage, page_answers, script
 from helpdesk.demo import PASSWORD
 
 SCRIPTS = ROOT / "compose" / "production" / "django"
@@ -21,8 +20,10 @@ STATIC_FILES = ROOT / "staticfiles"
 OPERATOR = "admin"
 
 
-class Topology:
-    """Where everything is; the proxy keeps its certificates in `folder`."""
+class ProductionTopology:
+    """The processes of `make production`, and where they listen; the proxy keeps its certificates in `folder`."""
+
+    port_variable = "PRODUCTION_PORT"
 
     def __init__(self, folder: Path, port: int, *, flower_port: int | None = None, webs: int = 2) -> None:
         self.folder = folder
@@ -33,36 +34,39 @@ class Topology:
         self.url = f"https://localhost:{port}"
         # The certificate of the proxy's own authority, which exists once the proxy has started.
         self.authority = folder / ".local" / "share" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        self.notes = f"""
+  Flower asks for {OPERATOR} and the same password. The certificate is signed by an authority of this stack alone:
+  browsers warn, and curl needs it: curl --cacert {self.authority} {self.url}/readyz
+"""
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.authority)
 
-    @property
-    def ports(self) -> list[int]:
-        """Where the proxy and the servers behind it listen."""
-        return [self.port, self.http_port, self.health_port, self.websocket_port, *self.web_ports]
-
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        return product.common_environment(variables) | {
+        return common_environment(variables) | {
             "HOME": str(self.folder),
             "DJANGO_SETTINGS_MODULE": "config.settings.production",
             "DJANGO_ALLOWED_HOSTS": "localhost",
             "SITE_URL": self.url,
+            "CELERY_FLOWER_USER": OPERATOR,
+            "CELERY_FLOWER_PASSWORD": PASSWORD,
         }
+
+    def prepare(self, environment: Mapping[str, str]) -> None:
+        self.folder.mkdir(exist_ok=True)
+        print("Collect static files", flush=True)
+        manage("collectstatic", "--noinput", "--clear", "--verbosity=0", environment=environment)
 
     def commands(self) -> dict[str, list[str]]:
         """Return the command line of every process by the name that its log lines carry, the proxy last."""
-        webs = {
-            f"web-{number}": product.script(SCRIPTS / "start", PORT=port)
-            for number, port in enumerate(self.web_ports, 1)
-        }
+        webs = {f"web-{number}": script(SCRIPTS / "start", PORT=port) for number, port in enumerate(self.web_ports, 1)}
         return webs | {
-            "websocket": product.script(SCRIPTS / "websocket" / "start", PORT=self.websocket_port),
-            "announcer": product.script(SCRIPTS / "announcer" / "start"),
-            "worker": product.script(SCRIPTS / "celery" / "worker" / "start"),
-            "beat": product.script(SCRIPTS / "celery" / "beat" / "start", BEAT_SCHEDULE=self.folder / "beat-schedule"),
-            "flower": product.script(SCRIPTS / "celery" / "flower" / "start", PORT=self.flower_port),
+            "websocket": script(SCRIPTS / "websocket" / "start", PORT=self.websocket_port),
+            "announcer": script(SCRIPTS / "announcer" / "start"),
+            "worker": script(SCRIPTS / "celery" / "worker" / "start"),
+            "beat": script(SCRIPTS / "celery" / "beat" / "start", BEAT_SCHEDULE=self.folder / "beat-schedule"),
+            "flower": script(SCRIPTS / "celery" / "flower" / "start", PORT=self.flower_port),
             "proxy": self.proxy_command(),
         }
 
@@ -80,27 +84,5 @@ class Topology:
         assignments = (f"{name}={value}" for name, value in variables.items())
         return ["env", *assignments, "caddy", "run", "--config", str(caddyfile)]
 
-
-def run_production(options: Options) -> None:
-    """Run all of it in the foreground; UserError when a process ends by itself."""
-    with prepared_stack(options, {"PRODUCTION_PORT": options.port}, command="make production") as stack:
-        topology = Topology(stack.data_dir.production, options.port, flower_port=options.flower_port)
-        topology.folder.mkdir(exist_ok=True)
-        operator = {"CELERY_FLOWER_USER": OPERATOR, "CELERY_FLOWER_PASSWORD": PASSWORD}
-        environment = topology.environment(stack.variables | operator)
-        print("Collect static files", flush=True)
-        product.manage("collectstatic", "--noinput", "--clear", "--verbosity=0", environment=environment)
-        fill_database(stack, environment)
-        text = product.announcement(topology.url, options) + _notes(topology)
-        run_commands(stack, topology.commands(), environment, text, lambda: _answers(topology))
-
-
-def _notes(topology: Topology) -> str:
-    return f"""
-  Flower asks for {OPERATOR} and the same password. The certificate is signed by an authority of this stack alone:
-  browsers warn, and curl needs it: curl --cacert {topology.authority} {topology.url}/readyz
-"""
-
-
-def _answers(topology: Topology) -> bool:
-    return topology.authority.exists() and product.page_answers(f"{topology.url}/readyz", tls=topology.tls)
+    def answers(self) -> bool:
+        return self.authority.exists() and page_answers(f"{self.url}/readyz", tls=self.tls)

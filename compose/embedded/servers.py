@@ -1,7 +1,6 @@
 """PostgreSQL and Valkey together, and the variables that lead the product to them."""
 
 import os
-import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from compose.embedded import data_dir as data_dirs
 from compose.embedded import secret
-from compose.embedded.data_dir import DataDir
+from compose.embedded.data_dir import DataDir, claim, is_claimed
 from compose.embedded.options import Options
 from compose.embedded.postgres import PLACE_FOR_ROOT, find_programs, running_postgres
 from compose.embedded.processes import Server
@@ -31,22 +29,22 @@ class Servers:
 
 
 @contextmanager
-def lasting_servers(data_dir: DataDir, options: Options) -> Iterator[Servers]:
-    """Run the servers that the environment does not name, with their data in the data folder."""
+def running_servers(data_dir: DataDir, options: Options, *, throwaway: bool = False) -> Iterator[Servers]:
+    """Run the servers that the options do not name, with their data in the data folder."""
     with ExitStack() as stack:
         running = []
         database_url, redis_url = options.database_url, options.redis_url
         if not database_url:
-            running.append(stack.enter_context(running_postgres(data_dir.postgres)))
+            running.append(stack.enter_context(running_postgres(data_dir.postgres, throwaway=throwaway)))
             database_url = running[-1].url
         if not redis_url:
-            running.append(stack.enter_context(running_valkey(data_dir.valkey)))
+            running.append(stack.enter_context(running_valkey(data_dir.valkey, throwaway=throwaway)))
             redis_url = running[-1].url
         variables = maintenance_variables(data_dir, database_url) | {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "CELERY_BROKER_URL": options.broker_url or redis_url,
-            "DJANGO_SECRET_KEY": os.environ.get("DJANGO_SECRET_KEY") or data_dir.secret_key,
+            "DJANGO_SECRET_KEY": options.secret_key or secret.read_or_make(data_dir.secret_key),
         }
         # Commands that find the data folder in use read them there.
         stack.callback(data_dir.environment.unlink, missing_ok=True)
@@ -72,40 +70,35 @@ def maintenance_variables(data_dir: DataDir, database_url: str) -> dict[str, str
 @contextmanager
 def throwaway_servers() -> Iterator[dict[str, str]]:
     """Run empty servers in a temporary folder and yield the variables that lead to them."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(temporary_folder())
-        postgres = stack.enter_context(running_postgres(folder / "postgres", throwaway=True))
-        (folder / "valkey").mkdir(mode=0o700)
-        valkey = stack.enter_context(running_valkey(folder / "valkey", throwaway=True))
-        yield {
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": valkey.url,
-            "CELERY_BROKER_URL": valkey.url,
-            "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
-        }
+    with (
+        temporary_folder() as folder,
+        claim(folder) as data_dir,
+        running_servers(data_dir, Options({}), throwaway=True) as servers,
+    ):
+        names = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SECRET_KEY")
+        yield {name: servers.variables[name] for name in names}
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Make a folder for servers, which is removed when this process ends, however it ends."""
-    place = None
-    if os.geteuid() == 0:
-        # There PostgreSQL can reach it, which runs as another account then.
-        place = PLACE_FOR_ROOT
+    # Where PostgreSQL can reach it, which runs as another account for root.
+    place = PLACE_FOR_ROOT if os.geteuid() == 0 else None
+    if place:
         place.mkdir(mode=0o711, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="temporary-", dir=place)).resolve()
     folder.chmod(0o711)
-    remove = ["sh", "-c", REMOVE_AT_PARENT_END, str(folder)]
-    with subprocess.Popen(remove, stdin=subprocess.PIPE, start_new_session=True):
+    command = ["sh", "-c", REMOVE_AT_PARENT_END, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
         yield folder
 
 
 @contextmanager
 def reachable_servers(options: Options) -> Iterator[dict[str, str]]:
     """Yield the variables of the stack that runs on the data folder; run its servers if none does."""
-    if data_dirs.is_claimed(options.data_dir):
+    if is_claimed(options.data_dir):
         lines = DataDir(options.data_dir).environment.read_text().splitlines()
         yield {name: value for name, _, value in (line.partition("=") for line in lines)}
         return
-    with data_dirs.claim(options.data_dir) as data_dir, lasting_servers(data_dir, options) as servers:
+    with claim(options.data_dir) as data_dir, running_servers(data_dir, options) as servers:
         yield servers.variables

@@ -5,56 +5,65 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from itertools import cycle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import cycle, repeat
 from threading import Thread
 
 from compose.embedded.options import ROOT
-from compose.embedded.processes import collect_signals, start_process, stop
+from compose.embedded.processes import Server, collect_signals, start_process, stop
 
-KILL_SECONDS = 2
+STOP_STEPS = [(signal.SIGTERM, 2.0)]
 POLL_SECONDS = 0.1
 COLOURS = range(31, 37)  # ECMA-48
 Processes = dict[str, subprocess.Popen[bytes]]
 
 
-def supervise(commands: Mapping[str, list[str]], environment: Mapping[str, str], beside: Callable[[], None]) -> bool:
-    """Run the commands, and a function in a thread beside them; return whether a signal ended them."""
+def supervise(
+    commands: Mapping[str, list[str]],
+    environment: Mapping[str, str],
+    *,
+    beside: Callable[[], None],
+    servers: Sequence[Server] = (),
+) -> bool:
+    """Run the commands, and a function in a thread beside them; return whether a signal ended them.
+
+    The end of one of the servers, which run already, ends them too; what the servers log from now on is shown.
+    """
     signals = collect_signals()
-    ended: list[str] = []
-    with _running(commands, environment) as processes:
+    logs = {server.name: ["tail", "-n", "0", "-f", str(server.log)] for server in servers}
+    with _running(logs | dict(commands), environment) as processes:
+        watched = processes | {server.name: server.process for server in servers}
+        for name, process in watched.items():
+            print(f"{name} started (pid={process.pid})", flush=True)
         printers = _printers(processes)
         for thread in (*printers, Thread(target=beside, daemon=True)):
             thread.start()
+        ended: list[str] = []
         while not (signals or ended):
             time.sleep(POLL_SECONDS)
-            ended = [name for name, process in processes.items() if process.poll() is not None]
+            ended = [name for name, process in watched.items() if process.poll() is not None]
     for printer in printers:
         printer.join(POLL_SECONDS)
     for name in ended:
-        print(f"{name} stopped (rc={processes[name].returncode})", flush=True)
+        print(f"{name} stopped (rc={watched[name].returncode})", flush=True)
     return bool(signals)
 
 
 @contextmanager
 def _running(commands: Mapping[str, list[str]], environment: Mapping[str, str]) -> Iterator[Processes]:
-    """Run each command in a group of its own; in the end ask the leaders to stop, and kill what is left of the groups."""
+    """Run each command in a group of its own; in the end stop all of them at once."""
     processes: Processes = {}
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
         for name, command in commands.items():
-            processes[name] = start_process(command, cwd=ROOT, env=environment, **output)
-            print(f"{name} started (pid={processes[name].pid})", flush=True)
+            processes[name] = start_process(
+                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
         yield processes
     finally:
-        for process in processes.values():
-            process.terminate()
-        deadline = time.monotonic() + KILL_SECONDS
-        for process in processes.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(deadline - time.monotonic())
-            stop(process, [])
+        with ThreadPoolExecutor(len(commands)) as pool:
+            pool.map(stop, processes.values(), repeat(STOP_STEPS))
 
 
 def _printers(processes: Processes) -> list[Thread]:

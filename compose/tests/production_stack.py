@@ -7,7 +7,7 @@ from http import HTTPStatus
 import httpx
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.embedded.production import Topology
+from compose.embedded.production import ProductionTopology
 from faults.stack import FaultStack
 
 # As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
@@ -35,7 +35,7 @@ class ProductionStack(FaultStack):
     """With production's settings and times, and a limit of requests that a test's load does not reach."""
 
     def __init__(self, folder):
-        self.topology = Topology(folder / "production", free_port())
+        self.topology = ProductionTopology(folder / "production", free_port())
         self.topology.folder.mkdir()
         self.url = self.site_url = self.topology.url
         self.plain_site = f"http://localhost:{self.topology.http_port}"

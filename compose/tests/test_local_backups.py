@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from compose.embedded.data_dir import DataDir, claim
-from compose.embedded.options import ROOT, read_options
-from compose.embedded.servers import lasting_servers, reachable_servers
+from compose.embedded.options import ROOT, Options
+from compose.embedded.servers import reachable_servers, running_servers
 from compose.tests.databases import content, execute
 
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
@@ -48,7 +48,7 @@ def stack(path, *arguments, **variables):
 
 
 def options(data_dir):
-    return read_options({"DATA_DIR": str(data_dir.path)})
+    return Options({"DATA_DIR": str(data_dir.path)})
 
 
 def backed_up(data_dir):
@@ -107,7 +107,7 @@ def test_clients_that_were_told_more_than_the_backup_knows_are_told_to_begin_ane
 
 
 def test_while_the_stack_runs_a_backup_is_made_and_a_restore_is_refused(data_dir):
-    with claim(data_dir.path), lasting_servers(data_dir, options(data_dir)) as servers:
+    with claim(data_dir.path), running_servers(data_dir, options(data_dir)) as servers:
         name = backed_up(data_dir)
         execute(servers.variables["DATABASE_URL"], "CREATE TABLE younger AS SELECT 1")
 

@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.product import LOCAL_SCRIPTS, script
-from compose.embedded.production import Topology
+from compose.embedded.production import ProductionTopology
 from compose.tests.servers import production_environment, running, wait_until_logged
 from helpdesk.emails.messages import get_password_reset_url, get_unsubscribe_url
 from helpdesk.emails.models import Email
@@ -39,7 +39,7 @@ def user():
 def processes(static_files, django_db_setup, tmp_path_factory):
     """Run every process of production, each with a log of its own, and a developer's Daphne beside them."""
     logs = tmp_path_factory.mktemp("logs")
-    topology = Topology(logs, free_port())
+    topology = ProductionTopology(logs, free_port())
     ports = {"web": topology.web_ports[0], "websocket": topology.websocket_port, "local": free_port()}
     environment = production_environment(SITE) | {
         "HEALTH_TOKEN": MONITOR,

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from compose.embedded.ports import LOOPBACK, answers, free_port
-from compose.embedded.production import Topology
+from compose.embedded.production import ProductionTopology
 from compose.tests.servers import production_environment, running, wait_until_logged
 from helpdesk.emails.tasks import send_email
 from helpdesk.emails.tests.factories import EmailFactory
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def topology(static_files, tmp_path):
-    return Topology(tmp_path, free_port())
+    return ProductionTopology(tmp_path, free_port())
 
 
 def metrics_of(address):

@@ -13,17 +13,6 @@ def test_two_stacks_cannot_share_a_folder(folder):
     assert not is_claimed(folder / "data")
 
 
-def test_the_secret_key_stays_and_only_its_owner_may_read_it(folder):
-    with claim(folder / "data") as data_dir:
-        first = data_dir.secret_key
-    with claim(folder / "data") as data_dir:
-        second = data_dir.secret_key
-
-    assert first == second
-    assert len(first) >= 50
-    assert (folder / "data" / "secret-key").stat().st_mode & 0o777 == 0o600
-
-
 def test_reset_empties_the_folder(folder):
     with claim(folder / "data") as data_dir:
         (data_dir.mail / "1.eml").touch()

@@ -1,11 +1,11 @@
 import pytest
 
 from compose.embedded.errors import UserError
-from compose.embedded.options import ROOT, read_options, read_production_options
+from compose.embedded.options import ROOT, Options, ProductionOptions
 
 
 def test_the_defaults_are_the_documented_ones():
-    options = read_options({})
+    options = Options({})
 
     assert (options.port, options.mail_port, options.flower_port) == (8000, 8025, 5555)
     assert options.data_dir == ROOT / ".data"
@@ -13,7 +13,7 @@ def test_the_defaults_are_the_documented_ones():
 
 
 def test_a_production_stack_has_a_port_and_a_folder_of_its_own():
-    options = read_production_options({"PORT": "1", "DATA_DIR": "/data", "MAIL_PORT": "2"})
+    options = ProductionOptions({"PORT": "1", "DATA_DIR": "/data", "MAIL_PORT": "2"})
 
     assert (options.port, options.mail_port) == (8443, 2)
     assert options.data_dir == ROOT / ".data-production"
@@ -25,4 +25,4 @@ def test_a_production_stack_has_a_port_and_a_folder_of_its_own():
 )
 def test_a_senseless_value_is_refused_with_its_variable(variable, value):
     with pytest.raises(UserError, match=f"^{variable} is "):
-        read_options({variable: value})
+        Options({variable: value})

@@ -10,10 +10,10 @@ import pytest
 from compose.embedded.options import ROOT
 
 SUPERVISE = """
-import json, os, sys
+import json, os, signal, sys
 from compose.embedded import supervisor
-supervisor.KILL_SECONDS = 1
-print("ended by a signal:", supervisor.supervise(json.loads(sys.argv[1]), os.environ, lambda: None), flush=True)
+supervisor.STOP_STEPS = [(signal.SIGTERM, 1)]
+print("ended by a signal:", supervisor.supervise(json.loads(sys.argv[1]), os.environ, beside=lambda: None))
 """
 SLEEPS = ["sleep", "60"]
 IGNORES_SIGTERM = ["sh", "-c", "trap '' TERM; sleep 60 & wait; wait"]
