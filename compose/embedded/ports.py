@@ -1,8 +1,11 @@
 """TCP ports on the loopback interface."""
 
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
+
+import psutil
 
 from compose.embedded.errors import UserError
 
@@ -34,13 +37,26 @@ def answers(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def require_free(wanted: Mapping[str, int]) -> None:
-    """Raise UserError, which names the variable to set, when a port is taken or given twice."""
+def require_free(wanted: Mapping[str, int], *, within_seconds: float = 0) -> None:
+    """Raise UserError, which names the variable to set, when a port is given twice or is not free in time."""
+    deadline = time.monotonic() + within_seconds
     owners: dict[int, str] = {}
     for variable, port in wanted.items():
         if port in owners:
             raise UserError(f"{owners[port]} and {variable} are both {port}: set one of them to another port.")
         owners[port] = variable
+        while not is_free(port) and time.monotonic() < deadline:
+            time.sleep(0.1)
         if not is_free(port):
             other = next((p for p in range(port + 1, HIGHEST) if p not in wanted.values() and is_free(p)), 0)
-            raise UserError(f"Port {port} is in use: set {variable}, for example {variable}={other}.")
+            raise UserError(f"Port {port} is in use{_owner(port)}: set {variable}, for example {variable}={other}.")
+
+
+def _owner(port: int) -> str:
+    """Return " by `COMMAND` (pid 1)" for the process that listens on a port, where the system tells us."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.pid and connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,):
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f" by `{command[:80]}` (pid {connection.pid})"
+    return ""

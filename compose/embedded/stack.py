@@ -12,6 +12,7 @@ from compose.embedded.errors import UserError
 from compose.embedded.node import find_node
 from compose.embedded.options import ROOT, Options
 from compose.embedded.ports import LOOPBACK, require_free
+from compose.embedded.processes import LEFTOVER_SECONDS
 from compose.embedded.product import LocalTopology, manage, page_answers
 from compose.embedded.production import ProductionTopology
 from compose.embedded.servers import running_servers
@@ -33,7 +34,8 @@ def run_stack(options: Options, topology: LocalTopology | ProductionTopology) ->
     with data_dirs.claim(options.data_dir) as data_dir:
         ports = {topology.port_variable: options.port, "EMAIL_PORT": options.smtp_port}
         ports |= {"MAIL_PORT": options.mail_port, "FLOWER_PORT": options.flower_port}
-        require_free(ports)
+        # Left by a stack that was killed, whose processes need a moment to end.
+        require_free(ports, within_seconds=LEFTOVER_SECONDS if data_dir.environment.exists() else 0)
         print("Start PostgreSQL and Valkey", flush=True)
         with running_servers(data_dir, options) as servers:
             mail = {"EMAIL_HOST": LOOPBACK, "EMAIL_PORT": str(options.smtp_port)}

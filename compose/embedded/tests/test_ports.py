@@ -1,5 +1,7 @@
+import os
 import socket
 from contextlib import closing
+from threading import Timer
 
 import pytest
 
@@ -18,7 +20,9 @@ def listener(address: str = "127.0.0.1") -> closing[socket.socket]:
 def test_a_taken_port_is_refused_with_the_variable_to_set(address):
     with listener(address) as taken:
         port = taken.getsockname()[1]
-        expected = rf"^Port {port} is in use: set MAIL_PORT, for example MAIL_PORT=\d+\.$"
+        expected = (
+            rf"^Port {port} is in use by `.+` \(pid {os.getpid()}\): set MAIL_PORT, for example MAIL_PORT=\d+\.$"
+        )
 
         with pytest.raises(UserError, match=expected):
             require_free({"PORT": free_port(), "MAIL_PORT": port})
@@ -33,6 +37,16 @@ def test_one_port_for_two_things_is_refused():
 
 def test_free_ports_are_accepted():
     require_free({"PORT": free_port(), "MAIL_PORT": free_port()})
+
+
+def test_a_port_that_becomes_free_in_time_is_accepted():
+    with listener() as taken:
+        closing_soon = Timer(0.3, taken.close)
+        closing_soon.start()
+
+        require_free({"PORT": taken.getsockname()[1]}, within_seconds=10)
+
+        closing_soon.join()
 
 
 def test_the_preferred_port_is_given_only_while_it_is_free():
