@@ -18,7 +18,7 @@ from config.wsgi import application as wsgi_application
 
 # After config.wsgi, which loads the applications: consumers import models.
 from config.body_limit import limit_bodies  # isort: skip
-from helpdesk.notifications.live.consumer import notification_consumer  # isort: skip
+from helpdesk.notifications.live.connection import notification_consumer  # isort: skip
 
 HTTP_THREADS = 8
 EXIT_SECONDS = 1.5

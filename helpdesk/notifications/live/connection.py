@@ -1,11 +1,12 @@
-"""A websocket connection: it authenticates, receives frames, and sends its user's stream in order."""
+"""The websocket at /ws/notifications/: a connection authenticates, receives frames, and sends its user's stream in order."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -14,13 +15,15 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 from helpdesk.notifications.actions import create_stream
-from helpdesk.notifications.live import daphne
+from helpdesk.notifications.live import websocket
 from helpdesk.notifications.live.hub import SessionState, database_threads, get_hub
 from helpdesk.notifications.live.protocol import (
     MAX_FRAMES_PER_MINUTE,
     MAX_REPLAYED_EVENTS,
+    MAX_SEQ,
     MAX_UNANSWERED_PINGS,
     PROTOCOL_VERSION,
+    SUBPROTOCOL,
     CloseCode,
     CloseConnection,
     Cursor,
@@ -32,6 +35,7 @@ from helpdesk.notifications.live.protocol import (
     parse_frame,
     stream_entry,
 )
+from helpdesk.notifications.live.websocket import Socket
 from helpdesk.notifications.models import Notification, Stream
 from helpdesk.users.authentication import TokenRejected, get_session_id, get_token_user, read_access_token
 from helpdesk.users.models import User
@@ -43,38 +47,77 @@ T = TypeVar("T")
 PAGE_SIZE = 200
 # In seconds.
 MINUTE = 60.0
-DRAIN_POLL = 0.05
 DATABASE_RETRY_DELAY = 2.0
+CLOSE_FRAME_SECONDS = 0.1
 PONG = control_frame("pong")
 
 
-class Connection:
+async def notification_consumer(scope: Any, receive: Any, send: Any) -> None:
+    """Serve one client; this is the ASGI application."""
+    connection = Connection(send, subprotocol=SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None)
+    try:
+        # websocket.connect: from now on Daphne's protocol object is complete.
+        await receive()
+        websocket.limit(send, on_pong=connection.record_answer)
+        await connection.run(handshake(connection, scope))
+        await connection.serve(receive)
+    except asyncio.CancelledError:
+        # The server stops, and waits for this task; it writes the close frame during the sleep.
+        await connection.close(CloseCode.RESTART)
+        await asyncio.sleep(CLOSE_FRAME_SECONDS)
+        raise
+    finally:
+        connection.detach()
+
+
+async def handshake(connection: "Connection", scope: Any) -> None:
+    """Check the origin; authenticate with the token of the URL, or wait for it in a frame; resume if the URL says so.
+
+    A client with a token in the URL is accepted when its stream is open: it is sent every event after its handshake.
+    """
+    if not websocket.is_allowed_origin(scope["headers"]):
+        raise CloseConnection(CloseCode.FORBIDDEN)
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    since = query.get("since", [""])[0]
+    if since:
+        connection.protocol_version = PROTOCOL_VERSION
+    if "token" not in query:
+        await connection.accept()
+        connection.set_deadline(connection.close_unless_authenticated())
+        return
+    token = query["token"][0]
+    if is_seq(since):
+        cursor = Cursor(min(int(since), MAX_SEQ), query.get("epoch", [None])[0])
+        # In a task: a long replay must not delay the client's other frames.
+        connection.start(connection.authenticate(token, cursor=cursor))
+        return
+    await connection.authenticate(token)
+    if since:
+        raise CloseConnection(CloseCode.INVALID_FRAME)
+
+
+def is_seq(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ))
+
+
+class Connection(Socket):
     """A client's connection; `last_seq` is the last entry of the stream that it was sent, and never decreases."""
 
-    def __init__(self, asgi_send: daphne.Send, *, subprotocol: str | None = None) -> None:
-        self.asgi_send = asgi_send
-        self.subprotocol = subprotocol
+    def __init__(self, asgi_send: websocket.Send, *, subprotocol: str | None = None) -> None:
+        super().__init__(asgi_send, subprotocol=subprotocol)
         self.protocol_version = PROTOCOL_VERSION if subprotocol else 1
         self.token: Token | None = None
         self.user_id = 0
         self.last_seq = 0
         self.lock = asyncio.Lock()
-        self.is_accepted = self.is_open = self.is_closed = False
+        self.is_open = False
         self.must_catch_up = False
         self.answered_at = time.monotonic()
         self.unanswered_pings = 0
         self.minute_began = 0.0
         self.frames_in_minute = 0
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.deadline: asyncio.Task[None] | None = None
 
     # From the handshake to the end
-
-    async def accept(self) -> None:
-        """Complete the handshake, also for a client that is refused: Daphne turns an earlier close into HTTP 403."""
-        if not self.is_accepted:
-            self.is_accepted = True
-            await self.asgi_send({"type": "websocket.accept", "subprotocol": self.subprotocol})
 
     async def authenticate(self, text: str, *, cursor: Cursor | None = None) -> None:
         """Open the stream of an access token's user, at a cursor, or continue with a new token of the same user."""
@@ -126,41 +169,16 @@ class Connection:
             await asyncio.sleep(self.time_to_expiry.total_seconds())
         raise CloseConnection(CloseCode.UNAUTHENTICATED)
 
-    def set_deadline(self, work: Coroutine[Any, Any, None]) -> None:
-        """Replace the task that will close this connection in time."""
-        if self.deadline is not None:
-            self.deadline.cancel()
-        self.deadline = self.start(work)
-
-    async def close(self, code: CloseCode) -> None:
-        """Send a close frame, once; raises nothing."""
-        if self.is_closed:
-            return
-        self.detach()
-        try:
-            await self.accept()
-            await daphne.close(self.asgi_send, code)
-        except Exception:
-            logger.exception("Close frame not sent")
-            daphne.abort_later(self.asgi_send)
-
     def close_as_excess(self) -> None:
         """Leave the hub at once, and close."""
         get_hub().remove(self)
         self.start(self.close(CloseCode.TOO_MANY_CONNECTIONS))
 
-    def abort(self) -> None:
-        """End a connection to which nothing can be sent."""
-        self.detach()
-        daphne.abort_later(self.asgi_send)
-
     def detach(self) -> None:
-        """Leave the hub, cancel the tasks, and send nothing more."""
-        self.is_closed = True
+        """Leave the hub, too."""
+        super().detach()
         if self.user_id:
             get_hub().remove(self)
-        for task in self.tasks - {asyncio.current_task()}:
-            task.cancel()
 
     # Frames from the client
 
@@ -212,7 +230,7 @@ class Connection:
         if seq <= self.last_seq or self.is_closed:
             return
         is_busy = self.must_catch_up or self.lock.locked()
-        if is_busy or seq != self.last_seq + 1 or daphne.is_slow(self.asgi_send):
+        if is_busy or seq != self.last_seq + 1 or websocket.is_slow(self.asgi_send):
             self.request_catch_up()
             return
         self.last_seq = seq
@@ -257,7 +275,7 @@ class Connection:
         """Send a page after a cursor and the pages after it, and return the last `seq`; waits for a slow client."""
         while True:
             for entry in page:
-                if daphne.is_slow(self.asgi_send):
+                if websocket.is_slow(self.asgi_send):
                     break
                 await self.send_entry(entry)
                 cursor = entry.seq
@@ -272,17 +290,6 @@ class Connection:
         self.last_seq = max(self.last_seq, entry.seq)
         if self.protocol_version == PROTOCOL_VERSION or not entry.is_withdrawn:
             await self.send(entry.frame)
-
-    async def wait_until_drained(self) -> None:
-        deadline = time.monotonic() + settings.WEBSOCKET_SLOW_CLIENT_TIMEOUT.total_seconds()
-        while daphne.is_slow(self.asgi_send):
-            if time.monotonic() > deadline:
-                raise CloseConnection(CloseCode.TOO_SLOW)
-            await asyncio.sleep(DRAIN_POLL)
-
-    async def send(self, text: str) -> None:
-        if not self.is_closed:
-            await self.asgi_send({"type": "websocket.send", "text": text})
 
     async def read(self, query: Callable[..., T], *arguments: int | None) -> T:
         """Return what a query finds for the user; raises CloseConnection when the token is no longer valid."""
@@ -300,7 +307,7 @@ class Connection:
 
     def heartbeat(self, *, is_stale: bool) -> None:
         """Catch up if the session is stale, and ping a client of version 2."""
-        if daphne.is_closing(self.asgi_send):
+        if websocket.is_closing(self.asgi_send):
             self.abort()
         elif is_stale or self.protocol_version == PROTOCOL_VERSION:
             self.start(self.catch_up_and_ping(is_stale=is_stale))
@@ -314,30 +321,6 @@ class Connection:
                 raise CloseConnection(CloseCode.TIMED_OUT)
             self.unanswered_pings += 1
             await self.send(control_frame("ping", seq=self.last_seq))
-
-    # Tasks
-
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run work in a task that ends with the connection."""
-        task = asyncio.create_task(self.run(work))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task
-
-    async def run(self, work: Awaitable[None]) -> None:
-        """Await work for this connection; an exception closes this connection and affects no other."""
-        try:
-            await work
-        except CloseConnection as closing:
-            await self.close(closing.code)
-        except daphne.Disconnected:
-            self.abort()
-        except DatabaseError as error:
-            logger.warning("PostgreSQL unavailable: closing a connection (%s)", str(error).strip())
-            await self.close(CloseCode.RESTART)
-        except Exception:
-            logger.exception("Connection failed; closing it")
-            await self.close(CloseCode.FAILED)
 
     @property
     def valid_token(self) -> Token:

@@ -10,8 +10,8 @@ import pytest
 from autobahn.exception import Disconnected
 from channels.layers import get_channel_layer
 
-from helpdesk.notifications.live import daphne
 from helpdesk.notifications.live import hub as hub_module
+from helpdesk.notifications.live import websocket
 from helpdesk.notifications.live.connection import Connection
 from helpdesk.notifications.live.hub import Hub, get_hub
 from helpdesk.notifications.live.protocol import (
@@ -194,7 +194,7 @@ class DaphneProtocol:
 @pytest.mark.parametrize(("unsent", "pongs"), [(MAX_UNSENT_BYTES, [b"a"]), (MAX_UNSENT_BYTES + 1, [])])
 def test_pings_of_a_client_that_does_not_read_are_not_answered(unsent, pongs):
     protocol = DaphneProtocol(unsent=unsent)
-    daphne.limit(protocol.send, on_pong=lambda: None)
+    websocket.limit(protocol.send, on_pong=lambda: None)
 
     protocol.onPing(b"a")
 
@@ -203,7 +203,7 @@ def test_pings_of_a_client_that_does_not_read_are_not_answered(unsent, pongs):
 
 def test_frames_are_queued_up_to_a_limit():
     protocol = DaphneProtocol()
-    daphne.limit(protocol.send, on_pong=lambda: None)
+    websocket.limit(protocol.send, on_pong=lambda: None)
 
     for _ in range(MAX_FRAMES_PER_MINUTE + 1):
         protocol.onMessage(b"{}", is_binary=False)
@@ -219,7 +219,7 @@ def test_a_connection_that_its_client_has_closed_is_aborted(state, codes, settin
     protocol.state = state
 
     async def close():
-        await daphne.close(protocol.send, CloseCode.RESTART)
+        await websocket.close(protocol.send, CloseCode.RESTART)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
