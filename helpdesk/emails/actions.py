@@ -50,7 +50,7 @@ CLAIM = f"""
     SET attempts = attempts + 1, lease_until = STATEMENT_TIMESTAMP() + %(lease)s
     WHERE id = %(id)s AND state = 'pending' AND attempts < %(maximum)s AND next_attempt_at <= STATEMENT_TIMESTAMP()
         AND (lease_until IS NULL OR lease_until <= STATEMENT_TIMESTAMP())
-    RETURNING {", ".join(field.column for field in Email._meta.concrete_fields)}
+    RETURNING {", ".join(str(field.column) for field in Email._meta.concrete_fields)}
 """  # noqa: S608, SLF001 -- made of constants; Django's public API
 
 

@@ -133,7 +133,8 @@ def wait_for_notifications() -> set[str]:
 
 
 def events_per_transaction() -> int:
-    return max(1, EVENTS_TIMES_AGENTS // max(1, User.objects.active().agents().count()))
+    agents: int = User.objects.active().agents().count()
+    return max(1, EVENTS_TIMES_AGENTS // max(1, agents))
 
 
 def announce_or_halve(events: list[TicketEvent]) -> set[int]:
