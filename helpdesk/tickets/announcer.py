@@ -93,9 +93,10 @@ class Announcer:
             self.retry_at = time.monotonic() + RETRY_SECONDS
         last_id = 0
         while events := list(self.unannounced().filter(pk__gt=last_id)[:BATCH_SIZE]):
-            events = events[: events_per_transaction()]
             last_id = events[-1].pk
-            self.failed |= announce_or_halve(events)
+            size = events_per_transaction()
+            for start in range(0, len(events), size):
+                self.failed |= announce_or_halve(events[start : start + size])
             self.scopes_to_invalidate |= scopes_to_invalidate_for(events)
 
     def unannounced(self) -> TicketEventQuerySet:
