@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -12,7 +10,7 @@ import redis
 
 from compose.embedded.data_dir import DataDir, claim
 from compose.embedded.options import ROOT, Options
-from compose.embedded.servers import reachable_servers, running_servers
+from compose.embedded.servers import reachable_servers, running_servers, temporary_folder
 from compose.tests.databases import content, execute
 
 COMMANDS = ROOT / "compose" / "production" / "postgres" / "maintenance"
@@ -24,9 +22,7 @@ pytestmark = pytest.mark.xdist_group("local backups")
 @pytest.fixture(scope="module")
 def data_dir():
     """A folder with a filled database, which does not run."""
-    with TemporaryDirectory(prefix="helpdesk-test-") as name:
-        folder = Path(name).resolve()
-        folder.chmod(0o711)
+    with temporary_folder() as folder:
         for command in (["migrate"], ["generate_fake_data", "--tickets=20", "--seed=1"]):
             ended = stack(folder / "data", "exec", "--", sys.executable, "manage.py", *command, "--verbosity=0")
             assert ended.returncode == 0, ended.stderr

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from helpdesk.emails.models import Attempt, Email
 from helpdesk.emails.tests.factories import EmailFactory
+from helpdesk.testing import database_url
 
 ROWS = 20_000
 INSERT_EMAILS = """
@@ -47,11 +48,6 @@ print(deleted, kilobytes() - before)
 """
 
 
-def address_of_test_database():
-    name = connection.settings_dict
-    return f"postgres://{name['USER']}:{name['PASSWORD']}@{name['HOST']}:{name['PORT']}/{name['NAME']}"
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.django_db(transaction=True)
 def test_20_000_emails_are_deleted_in_constant_memory():
@@ -65,7 +61,7 @@ def test_20_000_emails_are_deleted_in_constant_memory():
         cwd=settings.BASE_DIR,
         env={
             **os.environ,
-            "DATABASE_URL": address_of_test_database(),
+            "DATABASE_URL": database_url(),
             "DJANGO_SETTINGS_MODULE": "config.settings.test",
         },
         capture_output=True,
