@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from helpdesk.core.after_commit import after_commit
 from helpdesk.core.cached_lists import invalidate
+from helpdesk.core.database import CompiledQuery
 from helpdesk.tickets import search_index
 from helpdesk.tickets.models import (
     NOTIFY_CHANNEL,
@@ -24,6 +26,8 @@ from helpdesk.tickets.models import (
 )
 from helpdesk.users.models import User
 
+# Placeholders in compiled queries.
+CALLER, TICKET = -1, -2
 CHANGEABLE_FIELDS = {
     "title": EventKind.TITLE_CHANGED,
     "description": EventKind.DESCRIPTION_CHANGED,
@@ -70,10 +74,7 @@ def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any])
 
     Raises Ticket.DoesNotExist, and ValidationError for an assignee who is not an active agent.
     """
-    tickets = Ticket.objects.visible_to(origin.actor).locked()
-    if "assigned_to" in changes:
-        tickets = tickets.select_related("assigned_to")
-    ticket = tickets.get(pk=ticket_id)
+    ticket = lock_ticket(origin.actor, ticket_id)
     changed = {field: value for field, value in changes.items() if getattr(ticket, field) != value}
     if not changed:
         return ticket
@@ -92,7 +93,7 @@ def update_ticket(origin: Origin, ticket_id: int, *, changes: Mapping[str, Any])
 @transaction.atomic
 def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
     """Comment on a ticket; records comment_added. Raises Ticket.DoesNotExist if the actor may not see it."""
-    ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
+    ticket = lock_ticket(origin.actor, ticket_id)
     now = timezone.now()
     comment = Comment.objects.create(ticket=ticket, author=origin.actor, content=content, created_at=now)
     ticket.comments_count += 1
@@ -106,7 +107,7 @@ def add_comment(origin: Origin, ticket_id: int, *, content: str) -> Comment:
 @transaction.atomic
 def delete_ticket(origin: Origin, ticket_id: int) -> None:
     """Delete a ticket and its comments, but not its events; records ticket_deleted. Raises Ticket.DoesNotExist."""
-    ticket = Ticket.objects.visible_to(origin.actor).locked().get(pk=ticket_id)
+    ticket = lock_ticket(origin.actor, ticket_id)
     record_events(ticket, build_event(origin, ticket, EventKind.TICKET_DELETED, old=ticket.title, at=timezone.now()))
     ticket.delete()
 
@@ -115,6 +116,18 @@ def unassign_tickets(origin: Origin, agent: User) -> None:
     """Remove a user who is no longer an agent as assignee, in a transaction for each ticket."""
     for ticket_id in Ticket.objects.filter(assigned_to=agent).order_by("pk").values_list("pk", flat=True):
         update_ticket(origin, ticket_id, changes={"assigned_to": None})
+
+
+def lock_ticket(actor: User, ticket_id: int) -> Ticket:
+    """Return a ticket, locked until the transaction ends; raises Ticket.DoesNotExist if the actor may not see it."""
+    ticket: Ticket = compile_lock(actor.role).fetch_instance({CALLER: actor.pk, TICKET: ticket_id})
+    return ticket
+
+
+@cache
+def compile_lock(role: str) -> CompiledQuery:
+    tickets = Ticket.objects.visible_to(User(pk=CALLER, role=role)).filter(pk=TICKET)
+    return CompiledQuery(tickets.order_by().locked())
 
 
 def check_assignee(user: User | None) -> None:

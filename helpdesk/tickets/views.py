@@ -1,6 +1,7 @@
 """Tickets, their comments and their events."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -20,12 +21,13 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from helpdesk.core.cached_lists import read_page_and_count
+from helpdesk.core.database import CompiledQuery
 from helpdesk.core.idempotency import idempotent
 from helpdesk.core.json import dumps
 from helpdesk.core.lists import Filters, NumberedPages
 from helpdesk.core.throttles import AtomicThrottle, parse_rate
 from helpdesk.tickets import actions
-from helpdesk.tickets.actions import Origin
+from helpdesk.tickets.actions import CALLER, TICKET, Origin
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
 from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketEvent, list_scopes_for
 from helpdesk.tickets.permissions import IsAgent
@@ -42,6 +44,7 @@ from helpdesk.tickets.serializers import (
     TicketSerializer,
 )
 from helpdesk.users.authentication import current_user
+from helpdesk.users.models import User
 
 
 class CreationThrottle(AtomicThrottle):
@@ -195,7 +198,11 @@ class TicketViewSet(CachedListViewSet):
         return pages.get_paginated_response([TicketEventSerializer.from_row(row) for row in rows.values(*columns)])
 
     def full_ticket(self) -> dict[str, Any]:
-        ticket = self.row_or_404(self.get_queryset(), *TicketDetailSerializer.columns())
+        user = current_user(self.request)
+        rows = compile_ticket(user.role).fetch_rows({CALLER: user.pk, TICKET: int(self.kwargs["pk"])})
+        if not rows:
+            raise Http404
+        ticket = rows[0]
         comments = newest_comments(ticket)
         older = None
         if ticket["comments_count"] > len(comments):
@@ -207,6 +214,19 @@ class TicketViewSet(CachedListViewSet):
         )
 
 
+@cache
+def compile_ticket(role: str) -> CompiledQuery:
+    """Return the query for a ticket, if users of that role may see it."""
+    tickets = Ticket.objects.visible_to(User(pk=CALLER, role=role)).filter(pk=TICKET).order_by()
+    return CompiledQuery(tickets.values(*TicketDetailSerializer.columns()))
+
+
+@cache
+def compile_newest_comments() -> CompiledQuery:
+    comments = Comment.objects.filter(ticket_id=TICKET).order_by("-id")
+    return CompiledQuery(comments.values(*CommentSerializer.columns(), "ticket__comments_count")[:COMMENTS_SHOWN])
+
+
 def newest_comments(ticket: Row) -> list[Row]:
     """Return the newest COMMENTS_SHOWN of the comments that a ticket's row counts, oldest first.
 
@@ -214,8 +234,7 @@ def newest_comments(ticket: Row) -> list[Row]:
     """
     if not ticket["comments_count"]:
         return []
-    comments = Comment.objects.filter(ticket_id=ticket["id"]).order_by("-id")
-    rows: list[Row] = list(comments.values(*CommentSerializer.columns(), "ticket__comments_count")[:COMMENTS_SHOWN])
+    rows = compile_newest_comments().fetch_rows({TICKET: ticket["id"]})
     if not rows:
         raise Http404
     added = rows[0]["ticket__comments_count"] - ticket["comments_count"]
