@@ -110,6 +110,7 @@ def test_a_restored_database_still_finds_tickets_and_takes_new_ones(server, run,
     )
 
     assert (migrated.returncode, filled.returncode) == (0, 0)
+    assert execute(server.url, "SELECT FROM tickets_ticketcount HAVING sum(delta) = 21") == 1
     assert run("restore", backup.name).returncode == 0
 
 

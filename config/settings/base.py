@@ -333,6 +333,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "helpdesk.tickets.tasks.delete_unused_search_words",
         "schedule": crontab(hour=3, minute=47),
     },
+    "fold-ticket-counts": {
+        "task": "helpdesk.tickets.tasks.fold_ticket_counts",
+        "schedule": timedelta(minutes=1),
+    },
     "send-due-emails": {
         "task": "helpdesk.emails.tasks.send_due_emails",
         "schedule": timedelta(seconds=15),

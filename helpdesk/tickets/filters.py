@@ -1,12 +1,15 @@
 """Query parameters that filter and order lists."""
 
 from django.db.models import QuerySet
+from django_filters.constants import EMPTY_VALUES
 from django_filters.rest_framework import ChoiceFilter
 
 from helpdesk.core.lists import Filters, IdFilter, TextFilter
-from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket
+from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket, TicketCount
 from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, search_tickets
 
+# Filters by the columns of TicketCount.
+COUNTED_FILTERS = {"status", "priority", "assigned_to"}
 ORDERINGS = {
     "created_at": "Oldest first.",
     "-created_at": "Newest first (the default).",
@@ -32,6 +35,17 @@ class TicketFilter(Filters):
     class Meta:
         model = Ticket
         fields = ["status"]
+
+    def counts(self) -> QuerySet[TicketCount] | None:
+        """Return the rows that count the tickets of an agent's list; None if it is filtered by anything that they do not have."""
+        counts = TicketCount.objects.all()
+        for name, value in self.form.cleaned_data.items():
+            if value in EMPTY_VALUES or name == "ordering":
+                continue
+            if name not in COUNTED_FILTERS:
+                return None
+            counts = self.filters[name].filter(counts, value)
+        return counts
 
     def with_priority(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
         return tickets.filter(priority=Priority[value.upper()])

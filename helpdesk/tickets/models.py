@@ -137,6 +137,22 @@ class Ticket(models.Model):
         return f"#{self.pk} {self.title}"
 
 
+class TicketCount(models.Model):
+    """Tickets added to, or if negative removed from, those of a status, a priority and an assignee.
+
+    The sum of `delta` is the exact number of tickets at any time: triggers of the table of tickets insert these rows in the
+    transactions that they count (see the migration that creates them). `helpdesk.tickets.counts` reads and folds them.
+    """
+
+    status = models.CharField(max_length=20)
+    priority = models.PositiveSmallIntegerField()
+    assigned_to_id = models.BigIntegerField(null=True)
+    delta = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.priority} {self.assigned_to_id}: {self.delta:+}"
+
+
 class CommentQuerySet(models.QuerySet["Comment"]):
     def visible_to(self, user: User) -> Self:
         """Agents see all comments, customers those on their own tickets."""

@@ -28,8 +28,9 @@ from helpdesk.core.lists import Filters, NumberedPages
 from helpdesk.core.throttles import AtomicThrottle, parse_rate
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import CALLER, TICKET, Origin
+from helpdesk.tickets.counts import total
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
-from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketEvent, list_scopes_for
+from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketCount, TicketEvent, list_scopes_for
 from helpdesk.tickets.permissions import IsAgent
 from helpdesk.tickets.serializers import (
     COMMENTS_SHOWN,
@@ -92,7 +93,7 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         content = page.value
         if content is None:
             queryset = filters.qs if filters else self.get_queryset()
-            total = int(count.value or count.store(b"%d" % queryset.count()))
+            total = int(count.value or count.store(b"%d" % self.count(queryset, filters)))
             rows = pages.paginate_queryset(queryset, request, count=total).values(*self.row_serializer.columns())
             items = [self.row_serializer.from_row(row) for row in rows]
             content = page.store(b"%d\n%b" % (pages.count_with(len(items)), dumps(items)))
@@ -102,6 +103,10 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
             content_type="application/json",
             headers={"Cache-Control": "private, no-cache"},
         )
+
+    def count(self, queryset: QuerySet[Any], filters: Any) -> int:
+        """Return the number of rows of a filtered queryset."""
+        return queryset.count()
 
     def validated_filters(self) -> Filters | None:
         """Return the filters of the request, None without parameters: a form costs time. Raises ValidationError."""
@@ -133,6 +138,13 @@ class TicketViewSet(CachedListViewSet):
 
     def get_queryset(self) -> QuerySet[Ticket]:
         return Ticket.objects.visible_to(current_user(self.request)).order_by("-created_at", "-id")
+
+    def count(self, queryset: QuerySet[Any], filters: TicketFilter | None) -> int:
+        """Return the number of tickets; that of agents, who see all tickets, is counted already for most filters."""
+        counts = filters.counts() if filters else TicketCount.objects.all()
+        if counts is not None and current_user(self.request).is_agent:
+            return total(counts)
+        return queryset.count()
 
     def get_permissions(self) -> Sequence[Any]:
         permissions = super().get_permissions()

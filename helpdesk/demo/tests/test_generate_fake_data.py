@@ -18,6 +18,7 @@ from helpdesk.tickets.models import (
     EventKind,
     SearchDocument,
     Ticket,
+    TicketCount,
     TicketEvent,
 )
 from helpdesk.users.models import Language, User
@@ -156,6 +157,15 @@ def test_afterwards_the_planner_has_statistics():
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'tickets_ticket'::regclass")
         assert cursor.fetchone() == (50,)
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_the_tickets_are_counted_in_few_rows(api, agent, ticket, flush):
+    generate(tickets=50, flush=flush)
+
+    combinations = Ticket.objects.values("status", "priority", "assigned_to").order_by().distinct()
+    assert api(agent).get("/api/tickets/").json()["count"] == Ticket.objects.count() == (50 if flush else 51)
+    assert TicketCount.objects.count() == combinations.count()
 
 
 @pytest.mark.django_db(transaction=True)

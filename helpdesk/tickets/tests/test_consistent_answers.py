@@ -36,7 +36,7 @@ def reads_the_ticket(sql):
 
 
 def counts(sql):
-    return "COUNT(*)" in sql
+    return "COUNT(*)" in sql or 'SUM("tickets_ticketcount"."delta")' in sql
 
 
 def comment(author, ticket, *, times=1):
