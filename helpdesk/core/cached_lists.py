@@ -10,7 +10,8 @@ Nothing else in Redis is evicted for them.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,6 +29,10 @@ MAX_VALUE_BYTES = 64 * 1024
 # What Redis allocates for a value of that size and its versions.
 SLOT_BYTES = 80 * 1024
 RECORD_SECONDS = 60
+MAXIMUM_WAIT_SECONDS = 2.0
+
+computations: "dict[bytes, Future[bytes]]" = {}
+"""Values that threads of this process compute, by their stamps."""
 
 
 @dataclass
@@ -37,6 +42,31 @@ class Entry:
     slot: str
     stamp: bytes | None
     value: bytes | None
+
+    def get_or_compute(self, compute: Callable[[], bytes]) -> bytes:
+        """Return the value, computed and stored if there is none: once for the threads of this process that miss it together.
+
+        Those that wait have the same stamp, so no request gets a value from before it. After MAXIMUM_WAIT_SECONDS, or when the
+        computation failed, each computes its own.
+        """
+        if self.value is not None:
+            return self.value
+        if self.stamp is None:
+            return compute()
+        computation: Future[bytes] = Future()
+        running = computations.setdefault(self.stamp, computation)
+        if running is not computation:
+            try:
+                return running.result(timeout=MAXIMUM_WAIT_SECONDS)
+            except (CancelledError, TimeoutError):
+                return compute()
+        try:
+            value = compute()
+            computation.set_result(value)
+            return self.store(value)
+        finally:
+            del computations[self.stamp]
+            computation.cancel()
 
     def store(self, value: bytes) -> bytes:
         """Store and return a value computed since the entry was read; one over MAX_VALUE_BYTES is not stored."""

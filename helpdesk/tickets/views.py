@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from helpdesk.core.cached_lists import read_page_and_count
+from helpdesk.core.cached_lists import Entry, read_page_and_count
 from helpdesk.core.database import CompiledQuery
 from helpdesk.core.idempotency import idempotent
 from helpdesk.core.json import dumps
@@ -90,19 +90,21 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
             filters=filters.form.cleaned_data if filters else {},
             page=pages.number_in(request),
         )
-        content = page.value
-        if content is None:
-            queryset = filters.qs if filters else self.get_queryset()
-            total = int(count.value or count.store(b"%d" % self.count(queryset, filters)))
-            rows = pages.paginate_queryset(queryset, request, count=total).values(*self.row_serializer.columns())
-            items = [self.row_serializer.from_row(row) for row in rows]
-            content = page.store(b"%d\n%b" % (pages.count_with(len(items)), dumps(items)))
+        content = page.get_or_compute(lambda: self.compute_page(request, pages, filters, count))
         shown_count, results = content.split(b"\n", 1)
         return HttpResponse(
             pages.document(request, count=int(shown_count), results=results),
             content_type="application/json",
             headers={"Cache-Control": "private, no-cache"},
         )
+
+    def compute_page(self, request: Request, pages: NumberedPages, filters: Filters | None, count: Entry) -> bytes:
+        """Return the number of rows on all pages and, on the next line, those of the page as JSON. Raises NotFound."""
+        queryset = filters.qs if filters else self.get_queryset()
+        total = int(count.value or count.store(b"%d" % self.count(queryset, filters)))
+        rows = pages.paginate_queryset(queryset, request, count=total).values(*self.row_serializer.columns())
+        items = [self.row_serializer.from_row(row) for row in rows]
+        return b"%d\n%b" % (pages.count_with(len(items)), dumps(items))
 
     def count(self, queryset: QuerySet[Any], filters: Any) -> int:
         """Return the number of rows of a filtered queryset."""

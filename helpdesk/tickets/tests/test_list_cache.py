@@ -2,13 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django_redis import get_redis_connection
 
+from helpdesk.core import cached_lists
 from helpdesk.testing import count_queries
 from helpdesk.tickets import actions
 from helpdesk.tickets.models import Ticket
@@ -174,11 +176,53 @@ def test_a_slow_reader_cannot_store_an_old_page(api, customer):
         slow_reader = pool.submit(list_titles_slowly)
         assert has_read.wait(timeout=10)
         actions.update_ticket(by(customer), ticket.pk, changes={"title": "After"})
+        seen_meanwhile = list_titles()
         may_store.set()
         seen_by_slow_reader = slow_reader.result()
 
     assert seen_by_slow_reader == ["Before"]
+    assert seen_meanwhile == ["After"]
     assert list_titles() == ["After"]
+
+
+class SimultaneousMisses(dict):
+    """The computations of a process, as seen by threads that all miss the same value before the first of them computes it."""
+
+    def __init__(self, threads):
+        super().__init__()
+        self.barrier = Barrier(threads, timeout=10)
+
+    def setdefault(self, stamp, computation):
+        running = super().setdefault(stamp, computation)
+        self.barrier.wait()
+        return running
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("page", "status", "computed"), [(1, 200, 1), (2, 404, 4)])
+def test_requests_that_miss_a_page_together_compute_it_once_unless_that_fails(
+    api, agent, ticket, monkeypatch, page, status, computed
+):
+    monkeypatch.setattr(cached_lists, "computations", SimultaneousMisses(4))
+    clients = [api(agent) for _ in range(4)]
+    counts = []
+
+    def get(client):
+        try:
+            with CaptureQueriesContext(connection) as queries:
+                response = client.get(f"/api/tickets/?page={page}")
+            counts.append(sum("tickets_ticketcount" in query["sql"] for query in queries))
+            return response.status_code, response.content
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        responses = list(pool.map(get, clients))
+
+    assert [response_status for response_status, _content in responses] == [status] * 4
+    assert len({content for _status, content in responses if status == 200}) == (status == 200)
+    assert sum(counts) == computed
+    assert cached_lists.computations == {}
 
 
 @pytest.mark.django_db(transaction=True)
