@@ -136,6 +136,10 @@ class Ticket(models.Model):
     def __str__(self) -> str:
         return f"#{self.pk} {self.title}"
 
+    def is_visible_to(self, user: User) -> bool:
+        """Return whether `TicketQuerySet.visible_to` includes the ticket, without a query."""
+        return user.is_agent or self.created_by_id == user.pk
+
 
 class TicketCount(models.Model):
     """Tickets added to, or if negative removed from, those of a status, a priority and an assignee.

@@ -86,3 +86,10 @@ def test_a_ticket_one_cannot_see_is_refused_like_one_that_does_not_exist(api, st
 
     assert answer(ticket.pk) == answer(999999)
     assert api(stranger).get(f"/api/comments/?ticket={ticket.pk}").json()["count"] == 0
+
+
+@pytest.mark.parametrize("caller", CALLERS[1:])
+def test_a_ticket_is_visible_to_whom_a_query_says(callers, ticket, caller):
+    user = callers[caller]
+
+    assert ticket.is_visible_to(user) == Ticket.objects.visible_to(user).filter(pk=ticket.pk).exists()
