@@ -9,7 +9,7 @@ from helpdesk.core.redis import circuit
 from helpdesk.core.tests.valkey import Valkey
 from helpdesk.core.throttles import limiter
 from helpdesk.emails import receivers
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.testing import UNREACHABLE_REDIS_URL
 from helpdesk.tickets.tests.factories import TicketFactory
 from helpdesk.users.actions import issue_tokens
@@ -46,7 +46,8 @@ def empty_cache():
 @pytest.fixture
 def immediate_delivery(monkeypatch):
     """Send e-mails in the test's own thread, as soon as they are passed to the workers."""
-    monkeypatch.setattr(receivers.delivery_queue, "put", lambda ids: [send_email(email_id) for email_id in ids])
+    for queue in (receivers.delivery_queue, receivers.account_queue):
+        monkeypatch.setattr(queue, "put", send_emails)
 
 
 @pytest.fixture

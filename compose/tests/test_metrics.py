@@ -8,7 +8,7 @@ import pytest
 from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.production import ProductionTopology
 from compose.tests.servers import production_environment, running, wait_until_logged
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.emails.tests.factories import EmailFactory
 
 TOKEN = "a-token-of-our-monitoring-system"
@@ -48,7 +48,7 @@ def test_the_worker_and_the_announcer_serve_theirs(topology, tmp_path, transacti
             command = topology.commands()[name]
             stack.enter_context(running(command, environment, tmp_path / f"{name}.log"))
         # No SMTP server listens.
-        send_email.delay(EmailFactory().pk)
+        send_emails.delay([EmailFactory().pk])
 
         failed = 'outcome="retry"} 1.0'
         wait_until_logged(lambda: failed in metrics_of(addresses["worker"]), tmp_path)

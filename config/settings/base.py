@@ -9,6 +9,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from kombu import Exchange, Queue
 
 from config.environment import env, fail, required
 from helpdesk import __version__
@@ -287,8 +288,13 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A worker takes a message when it begins it, so that the workers share the others.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
+# What may not wait behind the e-mails of tickets: those of accounts, and the sweep.
+EMAIL_ACCOUNT_QUEUE = "account-emails"
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", EMAIL_ACCOUNT_QUEUE)]
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "celery:",
     # A row keeps what must not be lost. Restoring unacknowledged messages would end a worker whose broker was killed.
@@ -340,10 +346,12 @@ CELERY_BEAT_SCHEDULE = {
     "send-due-emails": {
         "task": "helpdesk.emails.tasks.send_due_emails",
         "schedule": timedelta(seconds=15),
+        "options": {"queue": EMAIL_ACCOUNT_QUEUE},
     },
 }
 
 # E-mail
+EMAIL_BACKEND = "helpdesk.emails.smtp.EmailBackend"
 EMAIL_HOST = env.str("EMAIL_HOST", default="localhost")
 EMAIL_PORT = env.int("EMAIL_PORT", default=1025)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")

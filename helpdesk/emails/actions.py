@@ -3,13 +3,14 @@
 import logging
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client import Counter
@@ -44,14 +45,43 @@ ENQUEUE = """
     ON CONFLICT (event_id, recipient_id) DO NOTHING
     RETURNING id
 """
-# One statement and the clock of the database: of concurrent workers a single one gets the row.
+COLUMNS = ", ".join(str(field.column) for field in Email._meta.concrete_fields)  # noqa: SLF001 -- Django's public API
+# One statement and the clock of the database: of concurrent workers a single one gets each row. None waits for another:
+# what is locked is being claimed or ended.
 CLAIM = f"""
-    UPDATE emails_email
-    SET attempts = attempts + 1, lease_until = STATEMENT_TIMESTAMP() + %(lease)s
-    WHERE id = %(id)s AND state = 'pending' AND attempts < %(maximum)s AND next_attempt_at <= STATEMENT_TIMESTAMP()
-        AND (lease_until IS NULL OR lease_until <= STATEMENT_TIMESTAMP())
-    RETURNING {", ".join(str(field.column) for field in Email._meta.concrete_fields)}
-"""  # noqa: S608, SLF001 -- made of constants; Django's public API
+    UPDATE emails_email SET lease_until = STATEMENT_TIMESTAMP() + %(lease)s
+    WHERE id IN (
+        SELECT id FROM emails_email
+        WHERE id = ANY(%(ids)s) AND state = 'pending' AND attempts < %(maximum)s
+            AND next_attempt_at <= STATEMENT_TIMESTAMP()
+            AND (lease_until IS NULL OR lease_until <= STATEMENT_TIMESTAMP())
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+    RETURNING {COLUMNS}
+"""  # noqa: S608 -- made of constants
+# The end of a lease identifies it: that of a later one is later.
+START_ATTEMPT = """
+    WITH started AS (
+        UPDATE emails_email SET attempts = attempts + 1
+        WHERE id = %(id)s AND uuid = %(uuid)s AND state = 'pending' AND lease_until = %(lease_until)s
+        RETURNING id, attempts, lease_until - %(reserve)s - STATEMENT_TIMESTAMP() AS left
+    ), attempt AS (
+        INSERT INTO emails_attempt (email_id, outcome, error) SELECT id, 'pending', '' FROM started RETURNING id
+    )
+    SELECT attempt.id, started.attempts, started.left FROM attempt, started
+"""
+MARK_SENT = """
+    WITH sent AS (
+        UPDATE emails_email
+        SET state = 'sent', sent_at = STATEMENT_TIMESTAMP(), lease_until = NULL, error = '',
+            address = %(address)s, recipient_id = %(recipient)s
+        WHERE id = %(id)s AND uuid = %(uuid)s AND state = 'pending'
+    )
+    UPDATE emails_attempt
+    SET outcome = CASE WHEN id = %(attempt)s THEN 'sent' ELSE 'failed' END,
+        error = CASE WHEN id = %(attempt)s THEN '' ELSE %(interrupted)s END
+    WHERE email_id = %(id)s AND (id = %(attempt)s OR outcome = 'pending')
+"""
 
 
 def enqueue_ticket_emails(announcements: Sequence[Announcement]) -> list[int]:
@@ -79,34 +109,50 @@ def enqueue_account_email(kind: EmailKind, *, address: str, language: str, **fie
 
 
 @transaction.atomic
-def claim(email_id: int) -> Email | None:
-    """Lease a due e-mail to the caller for EMAIL_LEASE and start an attempt; None if it is not due or is leased."""
-    parameters = {"id": email_id, "lease": settings.EMAIL_LEASE, "maximum": MAXIMUM_ATTEMPTS}
-    for email in Email.objects.raw(CLAIM, parameters):
-        fail_interrupted_attempts([email.pk])
-        email.attempt = Attempt.objects.create(email=email)
-        return email
-    return None
+def claim(email_ids: Sequence[int]) -> list[Email]:
+    """Lease to the caller, for EMAIL_LEASE, those of the e-mails that are due and not leased, and return them.
 
-
-def get_remaining_send_time(email: Email) -> timedelta:
-    """Return how long a claimed e-mail may still be sent, by the database's clock.
-
-    The last third of the lease is reserved for `mark_sent`. Zero or negative if the lease has ended or is another
-    worker's.
+    No attempt is counted before `start_attempt`: a worker that is killed costs none to those whose turn had not come.
     """
-    end = F("lease_until") - settings.EMAIL_LEASE / 3
-    left = leased_rows(email).annotate(left=end - Now()).values_list("left", flat=True).first()
-    return left or timedelta(0)
+    parameters = {"ids": list(email_ids), "lease": settings.EMAIL_LEASE, "maximum": MAXIMUM_ATTEMPTS}
+    emails = sorted(Email.objects.raw(CLAIM, parameters), key=attrgetter("next_attempt_at", "pk"))
+    fail_interrupted_attempts([email.pk for email in emails])
+    return emails
 
 
-@transaction.atomic
+def start_attempt(email: Email) -> timedelta | None:
+    """Start an attempt, and return how long a claimed e-mail may be sent now, by the database's clock.
+
+    The last third of the lease is reserved for `mark_sent`: zero or negative if only that is left. None, and no attempt,
+    if the lease is not the caller's any more.
+    """
+    parameters: dict[str, Any] = {
+        "id": email.pk,
+        "uuid": email.uuid,
+        "lease_until": email.lease_until,
+        "reserve": settings.EMAIL_LEASE / 3,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(START_ATTEMPT, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    email.attempt_id, email.attempts, left = row
+    return cast("timedelta", left)
+
+
 def mark_sent(email: Email) -> None:
     """Record that the SMTP server has accepted the message, even if the lease has ended in the meantime."""
-    fields = {"state": EmailState.SENT, "sent_at": Now(), "lease_until": None, "error": ""}
-    pending_rows(email).update(address=email.address, recipient=email.recipient, **fields)
-    end_attempt(email, Outcome.SENT, "")
-    fail_interrupted_attempts([email.pk])
+    parameters: dict[str, Any] = {
+        "id": email.pk,
+        "uuid": email.uuid,
+        "address": email.address,
+        "recipient": email.recipient_id,
+        "attempt": email.attempt_id,
+        "interrupted": INTERRUPTED,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(MARK_SENT, parameters)
     after_commit(log_outcome, email, EmailState.SENT)
 
 
@@ -145,11 +191,19 @@ def retry_later(email: Email, *, error: str, outcome: str = "retry") -> None:
 
 
 def release_lease(email: Email, *, error: str) -> None:
-    """Return an e-mail that was not handed to the SMTP server.
+    """Return an e-mail whose turn had come, and that was not handed to the SMTP server.
 
     It waits like after a failed attempt, so that the attempts outlast an outage of PostgreSQL, too.
     """
-    retry_later(email, error=error, outcome="released")
+    if email.attempt_id or start_attempt(email) is not None:
+        retry_later(email, error=error, outcome="released")
+
+
+def release_unstarted(emails: Collection[Email]) -> None:
+    """Return claimed e-mails whose turn has not come: they are due at once, and it costs them no attempt."""
+    lease_ends = {email.lease_until for email in emails}
+    ids = [email.pk for email in emails]
+    Email.objects.pending().filter(pk__in=ids, lease_until__in=lease_ends).update(lease_until=None)
 
 
 def get_retry_delay(attempts: int) -> timedelta:
@@ -208,7 +262,7 @@ def leased_rows(email: Email) -> QuerySet[Email]:
 
 
 def end_attempt(email: Email, outcome: Outcome, error: str) -> None:
-    Attempt.objects.filter(pk=email.attempt.pk).update(outcome=outcome, error=error)
+    Attempt.objects.filter(pk=email.attempt_id).update(outcome=outcome, error=error)
 
 
 def fail_interrupted_attempts(email_ids: Sequence[int]) -> None:

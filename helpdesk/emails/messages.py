@@ -1,5 +1,6 @@
 """The content of e-mails: subjects, HTML and text bodies in the recipient's language, links, headers."""
 
+import secrets
 from email.utils import parseaddr
 from typing import Any, NamedTuple
 
@@ -10,11 +11,12 @@ from django.core.signing import BadSignature, Signer
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from helpdesk.core.text import NOT_ON_ONE_LINE
 from helpdesk.emails.models import Email, EmailKind
-from helpdesk.tickets.models import Comment, EventKind, Priority, Status, Ticket, TicketEvent
+from helpdesk.tickets.models import Comment, EventKind, Priority, Status, TicketEvent
 from helpdesk.users.account_tokens import (
     make_address_change_token,
     make_password_reset_token,
@@ -27,9 +29,28 @@ UNSUBSCRIPTION_SALT = "helpdesk.emails.unsubscription"
 inliner = CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
 
 
+# Random, so that no text of a user contains it.
+UNSUBSCRIBE_PLACEHOLDER = f"https://unsubscribe.invalid/{secrets.token_hex(16)}"
+
+
 class Body(NamedTuple):
     html: str
     text: str
+
+
+Bodies = dict[tuple[int, str], Body]
+"""The bodies of tickets' e-mails by event id and language, with UNSUBSCRIBE_PLACEHOLDER as the recipient's link."""
+
+
+class Message(EmailMultiAlternatives):
+    """Is encoded once, when `message()` is first called: an error then belongs to the rendering, and not to SMTP."""
+
+    encoded: Any = None
+
+    def message(self, **options: Any) -> Any:
+        if self.encoded is None:
+            self.encoded = super().message(**options)
+        return self.encoded
 
 
 def get_ticket_subject(event: TicketEvent) -> str:
@@ -63,20 +84,32 @@ def get_account_subject(kind: EmailKind, language: str) -> str:
                 raise ValueError(f"There is no account e-mail {kind}")
 
 
-def build_message(email: Email) -> EmailMultiAlternatives:
-    """Return a message that is ready to send; raises whatever rendering or encoding it raises."""
+def build_message(email: Email, bodies: Bodies) -> EmailMultiAlternatives:
+    """Return a message that is ready to send; raises whatever rendering or encoding it raises.
+
+    The body of a ticket's e-mail is taken from `bodies`, or added to them.
+    """
     links = get_recipient_links(email)
-    body = render_body(email, links)
-    message = EmailMultiAlternatives(
+    body = get_ticket_body(email, links, bodies) if email.event_id else render_body(email, links)
+    message = Message(
         subject=email.subject,
         body=body.text,
         to=[email.address],
         headers=get_headers(email, links),
     )
     message.attach_alternative(body.html, "text/html")
-    # Encode it now: an error belongs to the rendering, and not to SMTP.
     message.message()
     return message
+
+
+def get_ticket_body(email: Email, links: dict[str, str], bodies: Bodies) -> Body:
+    """Return the body that all recipients of an event with the same language have in common, with the recipient's link."""
+    key = (email.event_id or 0, email.language)
+    if key not in bodies:
+        bodies[key] = render_body(email, {"unsubscribe_url": UNSUBSCRIBE_PLACEHOLDER})
+    html, text = bodies[key]
+    url = links["unsubscribe_url"]
+    return Body(html.replace(UNSUBSCRIBE_PLACEHOLDER, escape(url)), text.replace(UNSUBSCRIBE_PLACEHOLDER, url))
 
 
 def render_preview(email: Email) -> Body:
@@ -153,11 +186,11 @@ def make_message_id(local_part: str) -> str:
 
 
 def get_context(email: Email) -> dict[str, Any]:
-    """Return the template variables of a ticket's e-mail; raises Ticket.DoesNotExist."""
+    """Return the template variables of a ticket's e-mail; raises DoesNotExist if ticket or comment were deleted."""
     event = email.event
     if event is None:
         return {}
-    ticket = Ticket.objects.select_related("created_by").get(pk=event.ticket_id)
+    ticket = event.ticket
     return {"ticket": ticket, "event": event, "ticket_url": get_ticket_url(ticket.pk), **get_event_context(event)}
 
 
@@ -169,4 +202,6 @@ def get_event_context(event: TicketEvent) -> dict[str, Any]:
         case EventKind.STATUS_CHANGED:
             return {"old_status": Status(str(event.old)).label, "new_status": Status(str(event.new)).label}
         case _:
-            return {"comment": Comment.objects.select_related("author").get(pk=event.comment_id or 0)}
+            if event.comment is None:
+                raise Comment.DoesNotExist("Comment matching query does not exist.")
+            return {"comment": event.comment}

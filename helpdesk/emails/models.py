@@ -100,8 +100,8 @@ class Email(models.Model):
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent"), null=True)
 
-    attempt: "Attempt"
-    """The current attempt, set by `actions.claim`."""
+    attempt_id = 0
+    """The id of the current attempt, set by `actions.start_attempt`; 0 before."""
 
     objects = EmailQuerySet.as_manager()
 

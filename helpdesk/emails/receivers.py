@@ -3,13 +3,14 @@
 import logging
 from typing import Any
 
+from celery import current_app
+from django.conf import settings
 from django.dispatch import receiver
-from kombu.exceptions import OperationalError as BrokerError
 
 from helpdesk.core.after_commit import BoundedQueue, after_commit
 from helpdesk.emails.actions import enqueue_account_email, enqueue_ticket_emails
 from helpdesk.emails.models import EmailKind
-from helpdesk.emails.tasks import send_emails
+from helpdesk.emails.tasks import BROKER_ERRORS, queue_emails
 from helpdesk.subscriptions.recipients import Announcement, ticket_events_announced
 from helpdesk.users.models import AddressChange, Registration
 from helpdesk.users.signals import address_change_requested, password_reset_requested, registration_requested
@@ -17,17 +18,26 @@ from helpdesk.users.signals import address_change_requested, password_reset_requ
 logger = logging.getLogger(__name__)
 
 
-def queue_batches(batches: list[list[int]]) -> None:
-    """Pass e-mails to the workers in one message; without the broker they wait for the sweep."""
+def queue_or_leave(batches: list[list[int]], *, queue: str) -> None:
+    """Pass e-mails to the workers; without the broker they wait for the sweep, as do those that are too many for it."""
     email_ids = [email_id for batch in batches for email_id in batch]
     try:
-        send_emails.apply_async((email_ids,), retry=False)
-    except BrokerError as error:
+        queue_emails(email_ids, queue=queue)
+    except BROKER_ERRORS as error:
         logger.warning("Broker unavailable: %d e-mails left to the sweep (%s)", len(email_ids), error)
 
 
-delivery_queue: BoundedQueue[list[int]] = BoundedQueue(queue_batches, name="delivery queue")
-"""Takes lists of ids of committed e-mails without waiting for the broker."""
+def queue_ticket_emails(batches: list[list[int]]) -> None:
+    queue_or_leave(batches, queue=current_app.conf.task_default_queue)
+
+
+def queue_account_emails(batches: list[list[int]]) -> None:
+    queue_or_leave(batches, queue=settings.EMAIL_ACCOUNT_QUEUE)
+
+
+delivery_queue: BoundedQueue[list[int]] = BoundedQueue(queue_ticket_emails, name="delivery queue")
+account_queue: BoundedQueue[list[int]] = BoundedQueue(queue_account_emails, name="account delivery queue")
+"""Both take lists of ids of committed e-mails without waiting for the broker."""
 
 
 @receiver(ticket_events_announced)
@@ -59,4 +69,4 @@ def enqueue_password_reset(*, email: str, language: str, **kwargs: Any) -> None:
 
 
 def enqueue(kind: EmailKind, **fields: Any) -> None:
-    after_commit(delivery_queue.put, [enqueue_account_email(kind, **fields)])
+    after_commit(account_queue.put, [enqueue_account_email(kind, **fields)])

@@ -4,7 +4,15 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
+from helpdesk.emails import actions
 from helpdesk.emails.models import Attempt, Email
+
+
+def start(email):
+    """Claim an e-mail and begin an attempt, as a worker does; return what the worker knows of it."""
+    (claimed,) = actions.claim([email.pk])
+    actions.start_attempt(claimed)
+    return claimed
 
 
 def outcome(email):

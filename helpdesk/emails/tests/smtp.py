@@ -24,13 +24,30 @@ class MailServer:
         self.data_reply = "250 Accepted"
         self.is_hanging = False
         self.hangs_up_after_data = False
+        self.connections = 0
+        self.messages_per_connection = None
+        self.ends_connections_with_421 = False
         self.arrival = threading.Condition()
 
     @property
     def port(self):
         return self.controller.port
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 -- the name aiosmtpd calls
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802 -- a name that aiosmtpd calls
+        self.connections += 1
+        session.host_name, session.messages = hostname, 0
+        return responses
+
+    async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802 -- likewise
+        if session.messages == self.messages_per_connection:
+            if self.ends_connections_with_421:
+                return "421 4.7.0 Too many messages"
+            server.transport.abort()
+        session.messages += 1
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 -- likewise
         if address in self.refusals:
             return self.refusals[address]
         envelope.rcpt_tos.append(address)

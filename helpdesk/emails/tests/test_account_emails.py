@@ -9,7 +9,7 @@ from django.core import mail
 from django.utils import timezone
 
 from helpdesk.emails.models import Email
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.testing import get_mailed_token
 from helpdesk.users import actions
 from helpdesk.users.account_tokens import make_address_change_token
@@ -110,7 +110,7 @@ def test_the_notice_goes_to_the_old_address_even_if_the_new_one_is_confirmed_fir
     change_to(NEW)
     actions.confirm_address(make_address_change_token(AddressChange.objects.get()))
 
-    send_email(Email.objects.get(kind="address_change_notice").pk)
+    send_emails([Email.objects.get(kind="address_change_notice").pk])
 
     assert [message.to for message in mail.outbox] == [[OLD]]
     assert User.objects.get(pk=customer.pk).email == NEW
@@ -130,7 +130,7 @@ def test_a_link_to_a_change_that_has_ended_is_not_sent(change_to, delay):
         change_to(OLD)
 
     with time_machine.travel(timezone.now() + (delay or timedelta())):
-        send_email(Email.objects.get(kind="address_change").pk)
+        send_emails([Email.objects.get(kind="address_change").pk])
 
     assert mail.outbox == []
     assert outcome_of(kind="address_change") == ("cancelled", "The change of address has ended.")

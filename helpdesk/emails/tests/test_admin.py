@@ -11,9 +11,9 @@ from django.urls import reverse
 from helpdesk.emails import messages
 from helpdesk.emails.actions import claim, retry_later
 from helpdesk.emails.models import Email, EmailState
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.emails.tests.factories import EmailFactory
-from helpdesk.emails.tests.outbox import outcome
+from helpdesk.emails.tests.outbox import outcome, start
 from helpdesk.tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_a_search_among_many_reads_an_index(agent_client):
 
 def test_a_page_shows_the_attempts_and_the_rendered_email_in_a_sandbox(agent_client):
     email = EmailFactory()
-    retry_later(claim(email.pk), error="451 Try later")
+    retry_later(start(email), error="451 Try later")
 
     html = agent_client.get(page_of(email)).content.decode()
 
@@ -127,7 +127,7 @@ def test_an_email_that_has_ended_is_sent_again_as_another_message(agent_client, 
     other = EmailFactory(state=EmailState.DEAD)
 
     response = resend(agent_client, email)
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert "1 e-mail will be sent." in response.content.decode()
     again = Email.objects.get(pk=email.pk)
@@ -138,21 +138,21 @@ def test_an_email_that_has_ended_is_sent_again_as_another_message(agent_client, 
 
 def test_a_waiting_email_becomes_due_and_stays_the_same_message(agent_client):
     email = EmailFactory()
-    retry_later(claim(email.pk), error="451 Try later")
-    assert claim(email.pk) is None
+    retry_later(start(email), error="451 Try later")
+    assert claim([email.pk]) == []
 
     resend(agent_client, email)
 
-    assert claim(email.pk).uuid == email.uuid
+    assert claim([email.pk])[0].uuid == email.uuid
 
 
 def test_a_leased_email_is_not_sent_twice(agent_client):
     email = EmailFactory()
-    claim(email.pk)
+    start(email)
 
     resend(agent_client, email)
 
-    assert claim(email.pk) is None
+    assert claim([email.pk]) == []
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_the_button_on_an_emails_page_sends_it_again_and_leads_back_to_the_page(
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
 
     response = browser.post(unescape(button), {"csrfmiddlewaretoken": token}, follow=True)
-    send_email(ended.pk)
+    send_emails([ended.pk])
 
     assert response.redirect_chain == [(from_the_list, 302)]
     assert "1 e-mail will be sent." in response.text

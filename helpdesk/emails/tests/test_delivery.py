@@ -9,13 +9,14 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from compose.embedded.ports import free_port
-from helpdesk.emails import actions, messages, tasks
+from helpdesk.emails import actions, delivery, messages
 from helpdesk.emails.models import Email
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.emails.tests.factories import EmailFactory
 from helpdesk.emails.tests.outbox import attempts, outcome
 from helpdesk.emails.tests.smtp import endless_greeting
 from helpdesk.subscriptions.models import Channel, NotificationPreference
+from helpdesk.testing import raising
 from helpdesk.tickets.models import Ticket
 from helpdesk.users.models import Role, User
 
@@ -33,7 +34,7 @@ def seconds_until_next(email):
 def test_an_accepted_message_is_sent_to_its_recipient_alone(smtp):
     email = EmailFactory()
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("sent", 1, "")
     assert email.sent_at is not None
@@ -45,9 +46,9 @@ def test_an_accepted_message_is_sent_to_its_recipient_alone(smtp):
 
 def test_a_sent_message_is_not_sent_again(smtp):
     email = EmailFactory()
-    send_email(email.pk)
+    send_emails([email.pk])
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert len(smtp.received) == 1
     assert outcome(email) == ("sent", 1, "")
@@ -58,8 +59,7 @@ def test_a_refused_recipient_bounces_and_delays_nobody_else(smtp):
     wrong, right = EmailFactory(address="nobody@example.com"), EmailFactory()
     User.objects.filter(pk=wrong.recipient_id).update(email="nobody@example.com")
 
-    for email in (wrong, right):
-        send_email(email.pk)
+    send_emails([wrong.pk, right.pk])
 
     assert outcome(wrong) == ("bounced", 1, "550 5.1.1 No such user")
     assert outcome(right) == ("sent", 1, "")
@@ -69,7 +69,7 @@ def test_a_refused_message_bounces(smtp):
     smtp.data_reply = "554 5.7.1 Spam"
     email = EmailFactory()
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("bounced", 1, "554 5.7.1 Spam")
 
@@ -77,16 +77,16 @@ def test_a_refused_message_bounces(smtp):
 def test_a_temporarily_refused_message_is_sent_later(smtp):
     smtp.data_reply = "451 4.7.1 Try later"
     email = EmailFactory()
-    send_email(email.pk)
+    send_emails([email.pk])
     assert outcome(email) == ("pending", 1, "451 4.7.1 Try later")
     assert 11 <= seconds_until_next(email) <= 15
 
-    send_email(email.pk)
+    send_emails([email.pk])
     assert len(smtp.received) == 1
 
     smtp.data_reply = "250 Accepted"
     Email.objects.update(next_attempt_at=Now())
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("sent", 2, "")
     assert attempts() == [("failed", "451 4.7.1 Try later"), ("sent", "")]
@@ -96,7 +96,7 @@ def test_a_temporarily_refused_recipient_waits(smtp):
     email = EmailFactory()
     smtp.refusals = {email.address: "450 4.2.0 Greylisted"}
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("pending", 1, "450 4.2.0 Greylisted")
 
@@ -105,7 +105,7 @@ def test_a_server_that_is_down_is_retried(smtp, settings):
     settings.EMAIL_PORT = free_port()
     email = EmailFactory()
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     state, tried, error = outcome(email)
     assert (state, tried) == ("pending", 1)
@@ -118,7 +118,7 @@ def test_a_server_that_hangs_is_retried_after_the_timeout(smtp, settings):
     smtp.is_hanging = True
     email = EmailFactory()
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     state, tried, error = outcome(email)
     assert (state, tried) == ("pending", 1)
@@ -130,7 +130,7 @@ def test_a_server_that_never_finishes_is_retried_before_the_lease_ends(smtp, set
     email = EmailFactory()
 
     with endless_greeting() as settings.EMAIL_PORT:
-        send_email(email.pk)
+        send_emails([email.pk])
 
     state, tried, error = outcome(email)
     assert (state, tried) == ("pending", 1)
@@ -142,7 +142,7 @@ def test_an_email_is_sent_in_any_thread(transactional_db, smtp):
 
     def send():
         try:
-            send_email(email.pk)
+            send_emails([email.pk])
         finally:
             connection.close()
 
@@ -155,12 +155,12 @@ def test_an_email_is_sent_in_any_thread(transactional_db, smtp):
 def test_a_connection_that_drops_after_the_data_repeats_the_same_message(smtp):
     smtp.hangs_up_after_data = True
     email = EmailFactory()
-    send_email(email.pk)
+    send_emails([email.pk])
     assert outcome(email)[:2] == ("pending", 1)
 
     smtp.hangs_up_after_data = False
     Email.objects.update(next_attempt_at=Now())
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("sent", 2, "")
     assert len({message["Message-ID"] for message in smtp.received}) == 1
@@ -179,7 +179,7 @@ def test_without_attempts_left_it_is_dead(smtp):
     smtp.data_reply = "451 4.7.1 Try later"
     email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS - 1)
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("dead", actions.MAXIMUM_ATTEMPTS, "451 4.7.1 Try later")
 
@@ -211,7 +211,7 @@ def test_an_email_that_its_recipient_should_not_get_any_more_is_cancelled(smtp, 
     email = EmailFactory()
     change(email)
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("cancelled", 1, reason)
     assert smtp.received == []
@@ -221,7 +221,7 @@ def test_a_former_agent_gets_no_email_about_the_tickets_of_others(smtp, agent):
     email = EmailFactory(recipient=agent)
     User.objects.filter(pk=agent.pk).update(role=Role.CUSTOMER)
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email)[0] == "cancelled"
 
@@ -230,7 +230,7 @@ def test_it_goes_to_the_current_address(smtp):
     email = EmailFactory()
     User.objects.filter(pk=email.recipient_id).update(email="new@example.com")
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert smtp.accepted[0]["To"] == "new@example.com"
     assert outcome(email)[0] == "sent"
@@ -251,8 +251,7 @@ def test_an_email_that_cannot_be_rendered_is_dead_and_delays_no_other(smtp, monk
 
     monkeypatch.setattr(messages, "render_to_string", fail)
 
-    for email in (broken, other):
-        send_email(email.pk)
+    send_emails([broken.pk, other.pk])
 
     assert outcome(broken) == ("dead", 1, "It cannot be rendered: ValueError: no such thing")
     assert outcome(other) == ("sent", 1, "")
@@ -262,19 +261,16 @@ def test_an_address_that_smtp_cannot_carry_is_dead(smtp):
     email = EmailFactory()
     User.objects.filter(pk=email.recipient_id).update(email="a\nb@example.com")
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email)[0] == "dead"
     assert smtp.received == []
 
 
 def test_a_database_error_during_rendering_is_retried(smtp, monkeypatch):
-    def fail(email):
-        raise OperationalError
-
     email = EmailFactory()
-    monkeypatch.setattr(tasks, "build_message", fail)
+    monkeypatch.setattr(delivery, "build_message", raising(OperationalError))
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert list(Email.objects.pending().unleased()) == [email]

@@ -1,32 +1,43 @@
 """A lease gives an e-mail to one worker at a time; the sweep finds what no worker has sent."""
 
-import uuid
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from celery import current_app
+from django.core.mail import EmailMultiAlternatives
 from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from helpdesk.emails import actions, tasks
+from helpdesk.emails import actions, delivery
+from helpdesk.emails import smtp as smtp_module
 from helpdesk.emails.models import Email, EmailState
-from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_email
+from helpdesk.emails.tasks import delete_old_emails, send_due_emails, send_emails
 from helpdesk.emails.tests.factories import EmailFactory
-from helpdesk.emails.tests.outbox import attempts, expire_leases, outcome
+from helpdesk.emails.tests.outbox import attempts, expire_leases, outcome, start
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def queued(monkeypatch):
-    """The ids of the e-mails that were queued."""
-    ids = []
-    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: ids.extend(args))
-    return ids
+def delay_at(settings, monkeypatch):
+    """Return a function that has a step of the delivery take longer than the lease, and then do something else."""
+    settings.EMAIL_LEASE = timedelta(seconds=0.2)
+
+    def delay(step, *, then=lambda: None):
+        usual = getattr(delivery, step)
+
+        def take_long(*args):
+            time.sleep(0.2)
+            then()
+            return usual(*args)
+
+        monkeypatch.setattr(delivery, step, take_long)
+
+    return delay
 
 
 def test_of_eight_workers_one_claims_an_email(transactional_db):
@@ -36,26 +47,27 @@ def test_of_eight_workers_one_claims_an_email(transactional_db):
     def claim(_):
         try:
             together.wait()
-            return actions.claim(email.pk)
+            return actions.claim([email.pk])
         finally:
             connection.close()
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        claimed = [found for found in pool.map(claim, range(8)) if found]
+        claimed = [email for found in pool.map(claim, range(8)) for email in found]
 
     assert [found.pk for found in claimed] == [email.pk]
+    actions.start_attempt(claimed[0])
     assert outcome(email)[1] == 1
 
 
 def test_a_leased_email_is_not_sent_until_the_lease_ends(smtp):
     email = EmailFactory()
-    assert actions.claim(email.pk)
+    start(email)
 
-    send_email(email.pk)
+    send_emails([email.pk])
     assert smtp.received == []
 
     expire_leases()
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("sent", 2, "")
     assert attempts() == [("failed", actions.INTERRUPTED), ("sent", "")]
@@ -63,7 +75,7 @@ def test_a_leased_email_is_not_sent_until_the_lease_ends(smtp):
 
 def test_the_lease_is_ninety_seconds_of_the_databases_clock():
     email = EmailFactory()
-    actions.claim(email.pk)
+    start(email)
 
     left = Email.objects.annotate(left=F("lease_until") - Now()).get().left
 
@@ -73,14 +85,14 @@ def test_the_lease_is_ninety_seconds_of_the_databases_clock():
 
 @pytest.mark.parametrize("state", ["bounced", "dead", "cancelled"])
 def test_an_email_that_has_ended_is_not_claimed(state):
-    assert actions.claim(EmailFactory(state=state).pk) is None
+    assert actions.claim([EmailFactory(state=state).pk]) == []
 
 
 def test_a_worker_whose_lease_has_ended_records_a_success_but_no_failure():
     email = EmailFactory()
-    late = actions.claim(email.pk)
+    late = start(email)
     expire_leases()
-    actions.claim(email.pk)
+    start(email)
 
     actions.retry_later(late, error="451")
     assert outcome(email) == ("pending", 2, "")
@@ -90,19 +102,11 @@ def test_a_worker_whose_lease_has_ended_records_a_success_but_no_failure():
     assert attempts() == [("sent", ""), ("failed", actions.INTERRUPTED)]
 
 
-def test_a_delayed_worker_sends_nothing_and_keeps_the_lease_of_another(smtp, monkeypatch):
+def test_a_delayed_worker_sends_nothing_and_keeps_the_lease_of_another(smtp, delay_at):
     email = EmailFactory()
-    resolve_recipient = tasks.resolve_recipient
+    delay_at("build_message", then=lambda: start(email))
 
-    def delay(claimed):
-        expire_leases()
-        monkeypatch.setattr(tasks, "resolve_recipient", resolve_recipient)
-        assert actions.claim(email.pk)
-        resolve_recipient(claimed)
-
-    monkeypatch.setattr(tasks, "resolve_recipient", delay)
-
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert smtp.received == []
     assert outcome(email) == ("pending", 2, "")
@@ -110,15 +114,28 @@ def test_a_delayed_worker_sends_nothing_and_keeps_the_lease_of_another(smtp, mon
     assert [outcome for outcome, _error in attempts()] == ["failed", "pending"]
 
 
+def test_a_worker_that_was_delayed_before_it_began_leaves_the_attempt_to_another(smtp, delay_at):
+    email = EmailFactory()
+    delay_at("check_recipients", then=lambda: start(email))
+
+    send_emails([email.pk])
+
+    assert smtp.received == []
+    assert outcome(email) == ("pending", 1, "")
+    assert email.lease_until is not None
+    assert attempts() == [("pending", "")]
+
+
 @pytest.mark.parametrize(
     ("earlier", "wait"), [(0, timedelta(seconds=15)), (3, timedelta(minutes=2)), (22, actions.MAXIMUM_RETRY_DELAY)]
 )
-def test_a_delayed_worker_releases_its_lease(smtp, monkeypatch, earlier, wait):
+@pytest.mark.parametrize("step", ["check_recipients", "build_message"])
+def test_a_delayed_worker_releases_its_lease(smtp, delay_at, step, earlier, wait):
     email = EmailFactory(attempts=earlier)
-    monkeypatch.setattr(tasks, "resolve_recipient", lambda claimed: expire_leases())
+    delay_at(step)
     error = "The worker was delayed for too long to send it within its lease."
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert smtp.received == []
     assert outcome(email) == ("pending", earlier + 1, error)
@@ -127,11 +144,11 @@ def test_a_delayed_worker_releases_its_lease(smtp, monkeypatch, earlier, wait):
     assert attempts() == [("failed", error)]
 
 
-def test_the_last_attempt_of_a_delayed_worker_fails_with_its_reason(smtp, monkeypatch):
+def test_the_last_attempt_of_a_delayed_worker_fails_with_its_reason(smtp, delay_at):
     email = EmailFactory(attempts=actions.MAXIMUM_ATTEMPTS - 1)
-    monkeypatch.setattr(tasks, "resolve_recipient", lambda claimed: expire_leases())
+    delay_at("check_recipients")
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     state, count, error = outcome(email)
     assert (state, count) == ("dead", actions.MAXIMUM_ATTEMPTS)
@@ -139,29 +156,30 @@ def test_the_last_attempt_of_a_delayed_worker_fails_with_its_reason(smtp, monkey
 
 
 def test_a_third_of_the_lease_is_reserved_to_mark_it_sent():
-    claimed = actions.claim(EmailFactory().pk)
+    (claimed,) = actions.claim([EmailFactory().pk])
 
-    assert timedelta(seconds=55) < actions.get_remaining_send_time(claimed) <= timedelta(seconds=60)
+    assert timedelta(seconds=55) < actions.start_attempt(claimed) <= timedelta(seconds=60)
 
     Email.objects.update(lease_until=Now() + timedelta(seconds=29))
-    assert actions.get_remaining_send_time(claimed) <= timedelta(0)
+    claimed.refresh_from_db()
+    assert actions.start_attempt(claimed) <= timedelta(0)
     Email.objects.update(lease_until=Now() + timedelta(seconds=90), attempts=2)
-    assert actions.get_remaining_send_time(claimed) == timedelta(0)
+    assert actions.start_attempt(claimed) is None
 
 
 def test_a_worker_that_loses_postgresql_before_it_sends_releases_the_lease(transactional_db, smtp, monkeypatch):
     email = EmailFactory()
-    get_cancellation_reason = tasks.get_cancellation_reason
+    check_recipients = delivery.check_recipients
 
-    def lose_connection(claimed):
+    def lose_connection(emails):
         with closing(connection.copy()) as other, other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
-        return get_cancellation_reason(claimed)
+        return check_recipients(emails)
 
-    monkeypatch.setattr(tasks, "get_cancellation_reason", lose_connection)
-    monkeypatch.setattr(tasks, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
+    monkeypatch.setattr(delivery, "check_recipients", lose_connection)
+    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert smtp.received == []
     assert list(Email.objects.pending().unleased()) == [email]
@@ -175,11 +193,11 @@ def test_an_accepted_message_that_cannot_be_marked_sent_keeps_its_lease(smtp, mo
         raise OperationalError
 
     monkeypatch.setattr(actions, "mark_sent", fail)
-    monkeypatch.setattr(tasks.connection, "close", lambda: None)
-    monkeypatch.setattr(tasks, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
+    monkeypatch.setattr(delivery.connection, "close", lambda: None)
+    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0))
 
     with pytest.raises(OperationalError):
-        send_email(email.pk)
+        send_emails([email.pk])
 
     assert len(smtp.received) == 1
     assert not Email.objects.due().exists()
@@ -188,9 +206,9 @@ def test_an_accepted_message_that_cannot_be_marked_sent_keeps_its_lease(smtp, mo
 def test_no_transaction_is_open_during_smtp(transactional_db, smtp, monkeypatch):
     email = EmailFactory()
     seen = []
-    monkeypatch.setattr(tasks.EmailMultiAlternatives, "send", lambda message: seen.append(connection.in_atomic_block))
+    monkeypatch.setattr(EmailMultiAlternatives, "send", lambda message: seen.append(connection.in_atomic_block))
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert seen == [False]
 
@@ -206,10 +224,10 @@ def test_a_database_that_restarts_after_smtp_causes_no_second_message(smtp, monk
         mark_sent(email)
 
     monkeypatch.setattr(actions, "mark_sent", fail_twice)
-    monkeypatch.setattr(tasks.connection, "close", lambda: None)
-    monkeypatch.setattr(tasks, "RECORD_RETRY_DELAYS_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(delivery.connection, "close", lambda: None)
+    monkeypatch.setattr(delivery, "RECORD_RETRY_DELAYS_SECONDS", (0, 0, 0))
 
-    send_email(email.pk)
+    send_emails([email.pk])
 
     assert outcome(email) == ("sent", 1, "")
 
@@ -240,7 +258,7 @@ def test_of_two_concurrent_sweeps_one_queues(queued):
 
 def test_the_sweep_delivers_an_email_whose_task_was_lost(smtp, monkeypatch):
     email = EmailFactory()
-    monkeypatch.setattr(send_email, "apply_async", lambda args, **options: send_email(*args))
+    monkeypatch.setattr(send_emails, "apply_async", lambda args, **options: send_emails(*args))
 
     send_due_emails()
 
@@ -258,9 +276,9 @@ def test_a_message_that_kills_its_worker_each_time_ends_up_dead(queued):
 
 def test_the_sweep_fails_interrupted_attempts_only(queued):
     interrupted, current = EmailFactory(), EmailFactory()
-    actions.claim(interrupted.pk)
+    start(interrupted)
     expire_leases()
-    actions.claim(current.pk)
+    start(current)
 
     send_due_emails()
 
@@ -271,9 +289,9 @@ def test_the_sweep_fails_interrupted_attempts_only(queued):
 
 def test_smtp_is_limited_to_two_thirds_of_the_lease(settings, smtp, monkeypatch):
     limits = []
-    monkeypatch.setattr(tasks, "timeout", lambda limit: nullcontext(limits.append(limit)))
+    monkeypatch.setattr(smtp_module, "timeout", lambda limit: nullcontext(limits.append(limit)))
 
-    send_email(EmailFactory().pk)
+    send_emails([EmailFactory().pk])
 
     (limit,) = limits
     assert timedelta(seconds=55) < limit <= timedelta(seconds=60)
@@ -287,22 +305,6 @@ def test_old_emails_are_deleted_unless_they_are_pending():
     assert delete_old_emails() == 1
 
     assert set(Email.objects.all()) == set(kept)
-
-
-@pytest.fixture
-def queue():
-    """Use a queue of this test alone; return a function that puts messages into it."""
-    usual, name = current_app.conf.task_default_queue, f"queue-{uuid.uuid4().hex}"
-    with current_app.connection_for_write() as connection, connection.SimpleQueue(name) as messages:
-
-        def put(count):
-            for number in range(count):
-                messages.put(number)
-
-        current_app.conf.task_default_queue = name
-        yield put
-        current_app.conf.task_default_queue = usual
-        messages.clear()
 
 
 @pytest.mark.parametrize(("waiting", "count"), [(0, 1), (100, 1), (101, 0)])

@@ -63,7 +63,7 @@ def mailed(announce):
         actions.update_ticket(by_agatha, ticket.pk, changes={"status": "in_progress"})
         actions.add_comment(by_agatha, ticket.pk, content="Try it & see.\nTwo <i>lines</i>.")
         announce()
-        sent = build_message(Email.objects.get(kind=kind))
+        sent = build_message(Email.objects.get(kind=kind), {})
         return ticket, message_from_bytes(sent.message().as_bytes(), policy=email.policy.default)
 
     return message
@@ -127,7 +127,7 @@ def test_styles_are_inline_and_nothing_is_fetched(mailed):
 
 def test_a_tickets_mails_are_one_thread_and_each_has_an_id_of_its_own(mailed):
     ticket, message = mailed("comment_added", "en")
-    others = [build_message(email).message() for email in Email.objects.exclude(kind="comment_added")]
+    others = [build_message(email, {}).message() for email in Email.objects.exclude(kind="comment_added")]
 
     thread = f"<ticket-{ticket.pk}@localhost>"
     assert {mail["References"] for mail in [message, *others]} == {thread}
@@ -142,7 +142,7 @@ def test_ten_thousand_characters_of_any_script_arrive(announce, agent, customer,
     actions.add_comment(Origin(agent, EventSource.API), ticket.pk, content=content)
     announce()
 
-    message = build_message(Email.objects.get()).message()
+    message = build_message(Email.objects.get(), {}).message()
     text, html = parts(message_from_bytes(message.as_bytes(), policy=email.policy.default))
 
     assert content in text

@@ -161,7 +161,7 @@ def test_without_the_broker_emails_are_left_to_the_sweep(announce, customer, age
     actions.create_ticket(by(customer), title="T", description="D")
     announce()
 
-    receivers.queue_batches([[email.pk] for email in Email.objects.all()])
+    receivers.queue_ticket_emails([[email.pk] for email in Email.objects.all()])
 
     assert "1 e-mails left to the sweep (refused)" in caplog.text
     assert Email.objects.due().count() == 1

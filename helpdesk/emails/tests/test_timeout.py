@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk.emails.tasks import timeout
+from helpdesk.emails.smtp import timeout
 
 
 def test_a_block_that_takes_longer_is_interrupted():

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from helpdesk.emails.models import Email
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.monitoring.logs import JSONFormatter, LineFormatter
 from helpdesk.tickets.announcer import Announcer
 from helpdesk.tickets.models import TicketEvent
@@ -88,7 +88,7 @@ def test_the_request_is_named_in_its_event_its_announcement_and_its_email(
     api(customer).post("/api/tickets/", body, headers={"X-Request-ID": REQUEST_ID})
     Announcer().announce_all()
     with django_capture_on_commit_callbacks(execute=True):
-        send_email(Email.objects.get().pk)
+        send_emails([Email.objects.get().pk])
 
     event = TicketEvent.objects.get()
     (announced,) = lines("helpdesk.tickets.announcer")

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from compose.embedded.ports import LOOPBACK, free_port
 from helpdesk.emails import actions
 from helpdesk.emails.models import Email
-from helpdesk.emails.tasks import send_email
+from helpdesk.emails.tasks import send_emails
 from helpdesk.monitoring.metrics import serve_metrics
 from helpdesk.monitoring.middleware import format_route
 from helpdesk.tickets.announcer import Announcer
@@ -69,7 +69,7 @@ def test_requests_are_counted_by_route_and_never_by_path(api, customer, ticket, 
 def test_announced_events_and_attempts_to_send_are_counted(api, customer, agent, increases):
     api(customer).post("/api/tickets/", {"title": "A teapot", "description": "418", "priority": "high"})
     Announcer().announce_all()
-    send_email(Email.objects.get().pk)
+    send_emails([Email.objects.get().pk])
     actions.log_outcome(Email(kind="comment_added"), "dead")
 
     found = increases()
