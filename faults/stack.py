@@ -138,14 +138,20 @@ class LocalStack(FaultStack):
         self.announcer = self.create_program("announcer", [*MANAGE, "announce_events"], self.has_leader)
         self.second_announcer = self.create_program("second-announcer", [*MANAGE, "announce_events"], lambda: True)
         alone = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-        worker = [*CELERY, "worker", "--concurrency", str(WORKER_PROCESSES), *alone]
+        worker = [*CELERY, "worker", "--queues", "celery", "--concurrency", str(WORKER_PROCESSES), *alone]
+        account_worker = [*CELERY, "worker", "--hostname", "account-emails@%h", "--queues", "account-emails", *alone]
         self.worker = self.create_program("worker", worker, lambda: " ready." in self.worker.output())
         self.second_worker = self.create_program(
             "second-worker", worker, lambda: " ready." in self.second_worker.output()
         )
+        self.account_worker = self.create_program(
+            "account-worker",
+            [*account_worker, "--concurrency", "1"],
+            lambda: " ready." in self.account_worker.output(),
+        )
         beat = [*CELERY, "beat", "--schedule", str(self.folder / "beat"), "--pidfile=", "--loglevel", "INFO"]
         self.beat = self.create_program("beat", beat, lambda: "Starting" in self.beat.output())
-        return [self.web, self.announcer, self.worker, self.beat]
+        return [self.web, self.announcer, self.worker, self.account_worker, self.beat]
 
 
 def valkey_command(port: int) -> list[str]:

@@ -10,6 +10,8 @@ from compose.embedded.ports import LOOPBACK, answers, free_port
 from compose.embedded.production import ProductionTopology
 from faults.stack import FaultStack
 
+# Those of a container.
+WORKERS = 2
 # As the proxy asks; production refuses other hosts, and redirects what did not come over HTTPS.
 AS_THE_PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https"}
 FOR_A_LOAD = {
@@ -52,7 +54,9 @@ class ProductionStack(FaultStack):
             "websocket", commands["websocket"], lambda: answers(self.topology.websocket_port)
         )
         self.announcer = self.create_program("announcer", commands["announcer"], self.has_leader)
-        self.worker = self.create_program("worker", commands["worker"], lambda: " ready." in self.worker.output())
+        self.worker = self.create_program(
+            "worker", commands["worker"], lambda: self.worker.output().count(" ready.") == WORKERS
+        )
         self.beat = self.create_program("beat", commands["beat"], lambda: True)
         self.proxy = self.create_program(
             "proxy", commands["proxy"], lambda: self.topology.authority.exists() and self.ready()

@@ -119,5 +119,5 @@ def test_f17_what_cannot_be_mailed_is_refused_or_dead_with_its_reason_and_other_
 
 
 def sweeps(stack):
-    """Return how many sweeps the worker has finished since its start."""
-    return len(SWEPT.findall(stack.worker.output()))
+    """Return how many sweeps have been finished since the start of the worker that does them."""
+    return len(SWEPT.findall(stack.account_worker.output()))
