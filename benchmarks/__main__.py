@@ -1,11 +1,12 @@
 """Measures the CPU time of HTTP requests on web servers that it starts: make bench ARGS="--rows list,detail"."""
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Collection
 
-from benchmarks import report
+from benchmarks import deliveries, report
 from benchmarks.cpu import CpuClock
 from benchmarks.data import COMMENTS_PER_TICKET, fill
 from benchmarks.load import UnexpectedResponseError
@@ -33,6 +34,9 @@ def main() -> None:
             f"- {options.tickets:,} tickets with {COMMENTS_PER_TICKET} comments each, "
             f"created by `generate_fake_data` in {seconds:.1f} s (budget for 10,000: {DEMO_DATA_BUDGET_SECONDS} s)"
         )
+    if options.emails:
+        print_deliveries(options, database_url=database_url, redis_url=redis_url)
+        return
     for kind in [SERVER_KINDS[name] for name in options.servers]:
         if not kind.is_installed:
             print(f"\nNot measured on {kind.package}: it is in requirements/production.txt and not installed here.")
@@ -46,6 +50,18 @@ def main() -> None:
             sep="\n",
             flush=True,
         )
+
+
+def print_deliveries(options: argparse.Namespace, *, database_url: str, redis_url: str) -> None:
+    figures = [
+        asyncio.run(
+            deliveries.measure_deliveries(
+                emails=options.emails, recipients=recipients, database_url=database_url, redis_url=redis_url
+            )
+        )
+        for recipients in options.recipients
+    ]
+    print("", *deliveries.table(figures), sep="\n")
 
 
 def measure_on(kind: ServerKind, options: argparse.Namespace, *, database_url: str, redis_url: str) -> list[Figures]:
@@ -73,7 +89,17 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=5, help="for each row, after a quarter of it to warm up")
     parser.add_argument("--tickets", type=int, default=10_000, help="how many to create; 0 measures the existing data")
+    parser.add_argument(
+        "--emails", type=int, default=0, help="deliver that many e-mails, instead of answering requests"
+    )
+    parser.add_argument(
+        "--recipients", type=numbers, default=[1, 10], help="how many recipients an event has, such as 1,10"
+    )
     return parser.parse_args()
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def choices(known: Collection[str]) -> Callable[[str], list[str]]:
