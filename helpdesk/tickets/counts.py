@@ -25,10 +25,10 @@ FOLD = """
 """
 
 
-def total(counts: QuerySet[TicketCount]) -> int:
+def sum_counts(counts: QuerySet[TicketCount]) -> int:
     """Return how many tickets the rows count."""
-    number: int = counts.aggregate(total=Sum("delta", default=0))["total"]
-    return number
+    total: int = counts.aggregate(total=Sum("delta", default=0))["total"]
+    return total
 
 
 def fold_counts() -> None:

@@ -28,7 +28,7 @@ from helpdesk.core.lists import Filters, NumberedPages
 from helpdesk.core.throttles import AtomicThrottle, parse_rate
 from helpdesk.tickets import actions
 from helpdesk.tickets.actions import CALLER, TICKET, Origin
-from helpdesk.tickets.counts import total
+from helpdesk.tickets.counts import sum_counts
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
 from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketCount, TicketEvent, list_scopes_for
 from helpdesk.tickets.permissions import IsAgent
@@ -145,7 +145,7 @@ class TicketViewSet(CachedListViewSet):
         """Return the number of tickets; that of agents, who see all tickets, is counted already for most filters."""
         counts = filters.counts() if filters else TicketCount.objects.all()
         if counts is not None and current_user(self.request).is_agent:
-            return total(counts)
+            return sum_counts(counts)
         return queryset.count()
 
     def get_permissions(self) -> Sequence[Any]:
