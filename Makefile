@@ -113,7 +113,7 @@ restore: $(PYTHON_PACKAGES) ## Put a backup in the place of the database, while 
 reset: $(PYTHON_PACKAGES) ## Empty the data folder, but for the backups (DATA_DIR=.data)
 	@$(STACK) reset
 
-bench: $(READY) ## Measure what docs/performance.md quotes, with servers of its own
+bench: $(READY) $(CONTAINER_TOOLS) ## Measure what docs/performance.md quotes, with servers of its own
 	@$(STACK) run -- $(IN_VENV) -m benchmarks $(ARGS)
 
 fuzz: export FUZZ_EXAMPLES ?= 300

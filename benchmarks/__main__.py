@@ -1,105 +1,60 @@
-"""Measures the CPU time of HTTP requests on web servers that it starts: make bench ARGS="--rows list,detail"."""
+"""Measures the product on servers that it starts: make bench, or make bench ARGS="requests --rows list,detail"."""
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Collection
 
-from benchmarks import deliveries, report
-from benchmarks.cpu import CpuClock
+from benchmarks import deliveries, http_requests, memory, sockets
 from benchmarks.data import COMMENTS_PER_TICKET, fill
 from benchmarks.load import UnexpectedResponseError
-from benchmarks.measurement import Figures, measure
-from benchmarks.rows import ROWS, read_sample
-from benchmarks.servers import SERVER_KINDS, ServerKind, environment, running_server
+from benchmarks.report import environment
+from benchmarks.rows import LATENCY_ROWS, ROWS
 
-SEED = 1
+PARTS = {
+    "requests": http_requests.measure,
+    "sockets": sockets.measure,
+    # After the sockets, since it adds agents, who are all notified of new tickets.
+    "deliveries": deliveries.measure,
+    "memory": memory.measure,
+}
+DEFAULT_PARTS = ["requests", "sockets", "deliveries"]
 DEMO_DATA_BUDGET_SECONDS = 4
 
 
 def main() -> None:
     options = read_options()
-    database_url, redis_url = (os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL"))
-    if not (database_url and redis_url):
+    if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
         sys.exit("DATABASE_URL and REDIS_URL are not set: `make bench` sets them.")
+    print(*environment(), sep="\n")
     if options.tickets:
-        seconds = fill(
-            tickets=options.tickets,
-            seed=SEED,
-            database_url=database_url,
-            environment=environment(SERVER_KINDS["daphne"]),
-        )
+        seconds = fill(tickets=options.tickets)
         print(
             f"- {options.tickets:,} tickets with {COMMENTS_PER_TICKET} comments each, "
             f"created by `generate_fake_data` in {seconds:.1f} s (budget for 10,000: {DEMO_DATA_BUDGET_SECONDS} s)"
         )
-    if options.emails:
-        print_deliveries(options, database_url=database_url, redis_url=redis_url)
-        return
-    for kind in [SERVER_KINDS[name] for name in options.servers]:
-        if not kind.is_installed:
-            print(f"\nNot measured on {kind.package}: it is in requirements/production.txt and not installed here.")
-            continue
-        figures = measure_on(kind, options, database_url=database_url, redis_url=redis_url)
-        print(
-            "",
-            *report.environment(kind, seconds=options.seconds, database_url=database_url, redis_url=redis_url),
-            "",
-            *report.table(figures, kind),
-            sep="\n",
-            flush=True,
-        )
-
-
-def print_deliveries(options: argparse.Namespace, *, database_url: str, redis_url: str) -> None:
-    figures = [
-        asyncio.run(
-            deliveries.measure_deliveries(
-                emails=options.emails, recipients=recipients, database_url=database_url, redis_url=redis_url
-            )
-        )
-        for recipients in options.recipients
-    ]
-    print("", *deliveries.table(figures), sep="\n")
-
-
-def measure_on(kind: ServerKind, options: argparse.Namespace, *, database_url: str, redis_url: str) -> list[Figures]:
-    with running_server(kind) as (pid, address):
-        cpu_clock = CpuClock(server_pid=pid, database_url=database_url, redis_url=redis_url)
-        sample = read_sample(address, seed=SEED)
-        figures = []
-        for row in ROWS:
-            if row.key in options.rows:
-                print(f"{kind.package} {row.key}", file=sys.stderr, flush=True)
-                figures.append(measure(row, sample, address=address, cpu_clock=cpu_clock, seconds=options.seconds))
-        return figures
+    for part, measure in PARTS.items():
+        if part in options.parts:
+            print(f"\n## {part.title()}\n", flush=True)
+            for line in measure(options):
+                print(line, flush=True)
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    keys = [row.key for row in ROWS]
-    parser.add_argument("--rows", type=choices(keys), default=keys, help=", ".join(keys))
-    parser.add_argument(
-        "--server",
-        type=choices(SERVER_KINDS),
-        default=list(SERVER_KINDS),
-        dest="servers",
-        help=", ".join(SERVER_KINDS),
-    )
-    parser.add_argument("--seconds", type=float, default=5, help="for each row, after a quarter of it to warm up")
+    parser.add_argument("parts", nargs="?", type=choices(PARTS), default=DEFAULT_PARTS, help=", ".join(PARTS))
     parser.add_argument("--tickets", type=int, default=10_000, help="how many to create; 0 measures the existing data")
+    keys = [*(row.key for row in ROWS), *(row.key for row in LATENCY_ROWS)]
+    parser.add_argument("--rows", type=choices(keys), default=keys, help=f"of the requests: {', '.join(keys)}")
+    stacks = list(http_requests.STACKS)
     parser.add_argument(
-        "--emails", type=int, default=0, help="deliver that many e-mails, instead of answering requests"
+        "--stacks", type=choices(stacks), default=stacks, help=f"for the requests: {', '.join(stacks)}"
     )
-    parser.add_argument(
-        "--recipients", type=numbers, default=[1, 10], help="how many recipients an event has, such as 1,10"
-    )
+    parser.add_argument("--seconds", type=float, default=3, help="for each row, after a quarter of it to warm up")
+    parser.add_argument("--sockets", type=int, default=300, help="of agents with ten each")
+    parser.add_argument("--emails", type=int, default=1_000, help="how many to deliver")
+    parser.add_argument("--requests", type=int, default=100_000, help="after which memory is measured a second time")
     return parser.parse_args()
-
-
-def numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
 
 
 def choices(known: Collection[str]) -> Callable[[str], list[str]]:

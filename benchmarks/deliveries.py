@@ -1,35 +1,39 @@
-"""Measures the delivery of e-mails by a Celery worker, to an SMTP server that greets late: make bench ARGS="--emails 1000".
+"""Measures what happens after a request: announcing its event, and delivering it by e-mail and websocket.
 
-Rows are put into the outbox and the sweep queues them, as after an outage; the worker runs as production's container does.
+E-mails go to an SMTP server that greets after 100 ms.
 """
 
-import asyncio
+import argparse
+import itertools
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from collections.abc import Iterable, Iterator
+from statistics import median
 
-import psycopg
+from benchmarks.data import discard_work, ensure_agents, sql, wait_until, wait_until_announced
+from benchmarks.load import Request, fetch, send_all
+from benchmarks.measurement import CONNECTIONS
+from benchmarks.report import Figure, cpu_details, figures_table
+from benchmarks.resources import cpu_ms_each
+from benchmarks.rows import Sample, new_comment, new_comments, new_tickets, read_sample
+from benchmarks.smtp_sink import Sink, running_sink
+from benchmarks.stacks import WEB, Stack, running_production
+from benchmarks.websocket_clients import Recorder, connected_clients, websocket_path
+from compose.embedded.options import ROOT
 
-from benchmarks.cpu import PARTS, CpuClock
-from benchmarks.servers import ROOT, SERVER_KINDS, environment
-from compose.embedded.ports import LOOPBACK
-from compose.embedded.processes import kill_group, start_process
-from compose.embedded.product import common_environment, script
-from compose.embedded.production import SCRIPTS
-
-GREETING_DELAY_SECONDS = 0.1
+WARM_UP_EVENTS = 5
+EVENTS = 50
+BURST = 1_000
 WARM_UP_EMAILS = 100
-START_SECONDS = 30
-STALL_SECONDS = 120
-POLL_SECONDS = 0.05
+AGENTS = 500
+NEW_TICKETS = 3
 SWEEP = ["-m", "celery", "--app", "config", "--quiet", "call", "helpdesk.emails.tasks.send_due_emails"]
-SWEEP_SECONDS = 15
+PENDING = "SELECT count(*) FROM emails_email WHERE state = 'pending'"
+ANNOUNCED_AFTER = """
+    SELECT extract(epoch FROM announced_at - created_at) * 1000 FROM tickets_ticketevent
+    WHERE ticket_id = %s AND kind = 'ticket_created'
+"""
 # Every event has the same recipients, who alternate between the languages.
 ENQUEUE = """
     INSERT INTO emails_email
@@ -47,132 +51,126 @@ ENQUEUE = """
 """
 
 
-@dataclass(frozen=True)
-class DeliveryFigures:
-    emails: int
-    recipients: int
-    connections: int
-    seconds: float
-    cpu_ms: Mapping[str, float]
-    """For each e-mail, by part."""
+def measure(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the lines of a report."""
+    discard_work()
+    with running_production(*WEB, "announcer") as stack:
+        figures = [*announce(read_sample(stack.http), stack)]
+    discard_work()
+    with running_sink() as sink:
+        services = (*WEB, "websocket", "announcer", "worker", "beat")
+        with running_production(*services, smtp_port=sink.port) as stack:
+            sample = read_sample(stack.http)
+            figures += [
+                figure for recipients in (1, 10) for figure in deliver(options.emails, recipients, sink, stack)
+            ]
+            figures += comment_from_end_to_end(sample, sink, stack)
+            ensure_agents(AGENTS)
+            figures += new_ticket_to_all_agents(sample, sink, stack)
+    yield from figures_table(figures)
 
 
-class Sink:
-    """What has arrived at the SMTP server, by the clock of `time.monotonic`."""
-
-    def __init__(self) -> None:
-        self.arrivals: list[float] = []
-        self.connections = 0
-
-
-class Session(asyncio.Protocol):
-    """A session of the SMTP server (RFC 5321), which accepts everything and does as little as possible."""
-
-    transport: asyncio.WriteTransport
-
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
-        self.unread, self.is_in_data = b"", False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.WriteTransport", transport)
-        self.sink.connections += 1
-        asyncio.get_running_loop().call_later(GREETING_DELAY_SECONDS, self.reply, "220 Welcome")
-
-    def data_received(self, data: bytes) -> None:
-        self.unread += data
-        while True:
-            line, found, rest = self.unread.partition(b"\r\n.\r\n" if self.is_in_data else b"\r\n")
-            if not found:
-                return
-            self.unread = rest
-            self.handle(line)
-
-    def handle(self, line: bytes) -> None:
-        if self.is_in_data:
-            self.sink.arrivals.append(time.monotonic())
-            self.is_in_data = False
-            self.reply("250 Accepted")
-        elif line.upper() == b"DATA":
-            self.is_in_data = True
-            self.reply("354 Go on")
-        elif line.upper() == b"QUIT":
-            self.reply("221 Bye")
-            self.transport.close()
-        else:
-            self.reply("250 OK")
-
-    def reply(self, line: str) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(line.encode() + b"\r\n")
+def announce(sample: Sample, stack: Stack) -> Iterator[Figure]:
+    """Announce comments, one after the other, then many that have been written meanwhile."""
+    comments = new_comments(sample)
+    announce_each(itertools.islice(comments, WARM_UP_EVENTS), stack)
+    before = stack.resources.cpu_seconds()
+    announce_each(itertools.islice(comments, EVENTS), stack)
+    alone = cpu_ms_each(before, stack.resources.cpu_seconds(), EVENTS)
+    yield Figure("announcer: a comment alone", alone["announcer"], "ms CPU", 4)
+    announcer = stack.resources.processes["announcer"]
+    announcer.suspend()
+    send_all(stack.http, itertools.islice(comments, BURST), connections=CONNECTIONS)
+    before, started_at = stack.resources.cpu_seconds(), time.monotonic()
+    announcer.resume()
+    wait_until_announced()
+    seconds = time.monotonic() - started_at
+    burst = cpu_ms_each(before, stack.resources.cpu_seconds(), BURST)
+    name = f"announcer: each of {BURST:,} comments at once"
+    yield Figure(name, burst["announcer"], "ms CPU", 1.5, details=f"all announced after {seconds:.1f} s")
 
 
-async def measure_deliveries(*, emails: int, recipients: int, database_url: str, redis_url: str) -> DeliveryFigures:
-    """Have a worker deliver e-mails of events with so many recipients each; at least one, and at most the agents."""
-    sink = Sink()
-    server = await asyncio.get_running_loop().create_server(lambda: Session(sink), LOOPBACK, 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
-        with running_worker(smtp_port=port) as (pid, variables):
-            clock = CpuClock(server_pid=pid, database_url=database_url, redis_url=redis_url)
-            await deliver(WARM_UP_EMAILS, recipients, sink, database_url, variables)
-            sink.arrivals.clear()
-            sink.connections = 0
-            before = clock.cpu_seconds()
-            count = await deliver(emails, recipients, sink, database_url, variables)
-            after = clock.cpu_seconds()
-    seconds = sink.arrivals[-1] - sink.arrivals[0]
-    cpu_ms = {part: (after[part] - before[part]) * 1000 / count for part in before}
-    return DeliveryFigures(count, recipients, sink.connections, seconds, cpu_ms)
+def announce_each(comments: Iterable[Request], stack: Stack) -> None:
+    for comment in comments:
+        fetch(stack.http, comment)
+        wait_until_announced()
 
 
-async def deliver(emails: int, recipients: int, sink: Sink, database_url: str, variables: Mapping[str, str]) -> int:
-    """Enqueue e-mails, and wait until they have arrived; return their number."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        parameters = {"events": max(1, emails // recipients), "recipients": recipients}
-        count = connection.execute(ENQUEUE, parameters).rowcount
-    began_at = time.monotonic()
-    swept_at = began_at - SWEEP_SECONDS
-    while len(sink.arrivals) < count:
-        now = time.monotonic()
-        if now - max([began_at, *sink.arrivals[-1:]]) > STALL_SECONDS:
-            sys.exit("No e-mail arrives any more.")
-        if now - swept_at >= SWEEP_SECONDS:
-            swept_at = now
-            await asyncio.to_thread(subprocess.run, [sys.executable, *SWEEP], cwd=ROOT, env=variables, check=True)
-        await asyncio.sleep(POLL_SECONDS)
-    return count
+def deliver(emails: int, recipients: int, sink: Sink, stack: Stack) -> Iterator[Figure]:
+    """Deliver e-mails that wait, as after an outage."""
+    deliver_batch(WARM_UP_EMAILS, recipients, sink, stack)
+    before, connections = stack.resources.cpu_seconds(), sink.connections
+    arrivals = deliver_batch(emails, recipients, sink, stack)
+    cpu_ms = cpu_ms_each(before, stack.resources.cpu_seconds(), len(arrivals))
+    name = f"one of {len(arrivals):,} e-mails, {recipients} for an event"
+    total = cpu_ms["worker"] + cpu_ms["PostgreSQL"]
+    yield Figure(f"{name}: worker and PostgreSQL", total, "ms CPU", 6, details=cpu_details(cpu_ms))
+    yield Figure(
+        f"{name}: a worker of two processes",
+        len(arrivals) / (arrivals[-1] - arrivals[0]),
+        "e-mails/s",
+        150,
+        is_minimum=True,
+        details=f"connections {sink.connections - connections}",
+    )
 
 
-@contextmanager
-def running_worker(*, smtp_port: int) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Run the worker of production; yield the process id of its start script and its environment."""
-    addresses = {"EMAIL_HOST": LOOPBACK, "EMAIL_PORT": str(smtp_port)}
-    variables = common_environment(environment(SERVER_KINDS["granian"]) | addresses)
-    with tempfile.NamedTemporaryFile() as log:
-        command = script(SCRIPTS / "celery" / "worker" / "start")
-        process = start_process(command, cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            wait_until_ready(process, Path(log.name))
-            yield process.pid, variables
-        finally:
-            kill_group(process.pid)
-            process.wait()
+def deliver_batch(emails: int, recipients: int, sink: Sink, stack: Stack) -> list[float]:
+    """Put e-mails of so many recipients an event into the outbox; return when each has arrived."""
+    first = len(sink.arrivals)
+    count = sql(ENQUEUE, {"events": max(1, emails // recipients), "recipients": recipients}).rowcount
+    subprocess.run([sys.executable, *SWEEP], cwd=ROOT, env=stack.environment, stdout=subprocess.DEVNULL, check=True)
+    wait_for_emails(first + count, sink)
+    return sink.arrivals[first:]
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if " ready." in log.read_text():
-            return
-        time.sleep(POLL_SECONDS)
-    sys.exit(f"The worker does not start:\n{log.read_text()}")
+def comment_from_end_to_end(sample: Sample, sink: Sink, stack: Stack) -> Iterator[Figure]:
+    """Have an agent comment on a customer's ticket, who gets an e-mail and an event on one websocket."""
+    ticket = fetch(stack.http, next(new_tickets(sample)))["id"]
+    wait_until_delivered()
+    recorder = Recorder()
+    comments = itertools.repeat(new_comment(sample, ticket))
+    with connected_clients(stack.websocket, [websocket_path(sample.customer)], recorder):
+        for comment in itertools.islice(comments, WARM_UP_EVENTS):
+            write_and_wait(comment, sink, recorder, stack)
+        before = stack.resources.cpu_seconds()
+        for comment in itertools.islice(comments, EVENTS):
+            write_and_wait(comment, sink, recorder, stack)
+        cpu_ms = cpu_ms_each(before, stack.resources.cpu_seconds(), EVENTS)
+    total = sum(cpu_ms.values()) - cpu_ms["proxy"]
+    name = "one comment: request, announcer, one e-mail, one websocket"
+    yield Figure(name, total, "ms CPU without the proxy", 14, details=cpu_details(cpu_ms))
 
 
-def table(figures: Iterable[DeliveryFigures]) -> Iterator[str]:
-    yield f"| e-mails | recipients of an event | ms CPU | {' | '.join(PARTS)} | e-mails/s | connections |"
-    yield f"|--:|--:|--:|{'--:|' * len(PARTS)}--:|--:|"
-    for row in figures:
-        parts = " | ".join(f"{row.cpu_ms[part]:.2f}" for part in PARTS)
-        total, rate = sum(row.cpu_ms.values()), row.emails / row.seconds
-        yield f"| {row.emails:,} | {row.recipients} | {total:.2f} | {parts} | {rate:.0f} | {row.connections} |"
+def write_and_wait(comment: Request, sink: Sink, recorder: Recorder, stack: Stack) -> None:
+    emails, frames = len(sink.arrivals) + 1, len(recorder.arrivals) + 1
+    fetch(stack.http, comment)
+    wait_until(
+        lambda: len(sink.arrivals) >= emails and len(recorder.arrivals) >= frames,
+        what="the e-mail and the event have arrived",
+    )
+
+
+def new_ticket_to_all_agents(sample: Sample, sink: Sink, stack: Stack) -> Iterator[Figure]:
+    """Open tickets, one after the other, each of which notifies all agents."""
+    announced, delivered = [], []
+    for request in itertools.islice(new_tickets(sample), NEW_TICKETS):
+        emails = len(sink.arrivals) + AGENTS
+        ticket, answered_at = fetch(stack.http, request)["id"], time.monotonic()
+        wait_for_emails(emails, sink)
+        delivered.append(sink.arrivals[-1] - answered_at)
+        row = sql(ANNOUNCED_AFTER, [ticket]).fetchone()
+        announced.append(float(row[0]) if row else 0)
+    name = f"a new ticket to {AGENTS} agents"
+    yield Figure(f"{name}: announced after", median(announced), "ms, median", 60)
+    yield Figure(f"{name}: the last e-mail is handed over after", median(delivered), "s, median", 5)
+
+
+def wait_for_emails(count: int, sink: Sink) -> None:
+    wait_until(lambda: len(sink.arrivals) >= count, what="all e-mails have arrived")
+
+
+def wait_until_delivered() -> None:
+    """Wait until every event is announced and no e-mail is pending."""
+    wait_until_announced()
+    wait_until(lambda: sql(PENDING).fetchone() == (0,), what="no e-mail is pending")

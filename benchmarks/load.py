@@ -3,9 +3,13 @@
 import asyncio
 import itertools
 import json
+import math
 import re
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -18,6 +22,8 @@ class UnexpectedResponseError(Exception):
 class Address(NamedTuple):
     host: str
     port: int
+    authority: Path | None = None
+    """The certificate that a TLS server's is signed with; None for a server without TLS."""
 
 
 class Request(NamedTuple):
@@ -30,9 +36,30 @@ class Request(NamedTuple):
     expected_status: int = 200
 
 
-def send_all(address: Address, requests: Iterator[Request], *, connections: int, seconds: float) -> list[float]:
-    """Send requests for that many seconds, or until there are no more; return the seconds that each one took."""
-    return asyncio.run(_send_all_concurrently(address, requests, connections, seconds))
+class Connection:
+    """A keep-alive connection, for one request after the other."""
+
+    def __init__(self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.address, self.reader, self.writer = address, reader, writer
+
+    @classmethod
+    async def open(cls, address: Address) -> "Connection":
+        tls = ssl.create_default_context(cafile=address.authority) if address.authority else None
+        return cls(address, *await asyncio.open_connection(address.host, address.port, ssl=tls))
+
+    def close(self) -> None:
+        self.writer.close()
+
+    async def send(self, request: Request) -> bytes:
+        """Return the body of the response."""
+        self.writer.write(_encode(self.address, request))
+        return await _read_body(self.reader, request)
+
+    async def time(self, request: Request) -> float:
+        """Return the seconds until the response."""
+        sent_at = time.perf_counter()
+        await self.send(request)
+        return time.perf_counter() - sent_at
 
 
 def fetch(address: Address, request: Request) -> Any:
@@ -40,35 +67,51 @@ def fetch(address: Address, request: Request) -> Any:
     return asyncio.run(_fetch(address, request))
 
 
-async def _send_all_concurrently(
-    address: Address, requests: Iterator[Request], connections: int, seconds: float
+def send_all(
+    address: Address, requests: Iterable[Request], *, connections: int, seconds: float = math.inf
 ) -> list[float]:
-    deadline = time.perf_counter() + seconds
-    in_time = itertools.takewhile(lambda _: time.perf_counter() < deadline, requests)
-    latencies: list[float] = []
-    async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
-            group.create_task(_send_all(address, in_time, latencies))
-    return latencies
+    """Send requests for that many seconds, or until there are no more; return the sorted seconds that each one took."""
+    return asyncio.run(_send_all_concurrently(address, iter(requests), connections, seconds))
 
 
-async def _send_all(address: Address, requests: Iterator[Request], latencies: list[float]) -> None:
-    reader, writer = await asyncio.open_connection(*address)
-    for request in requests:
-        message = _encode(address, request)
-        sent_at = time.perf_counter()
-        writer.write(message)
-        await _read_body(reader, request)
-        latencies.append(time.perf_counter() - sent_at)
-    writer.close()
+def send_after_writes(address: Address, requests: Iterable[Request], write: Request) -> list[float]:
+    """Send each request alone and after a write; return the sorted seconds that the requests took."""
+    return asyncio.run(_send_after_writes(address, requests, write))
+
+
+def percentile(latencies: list[float], share: float) -> float:
+    """Return the value of sorted latencies that this share of them does not exceed, in milliseconds."""
+    return latencies[math.ceil(len(latencies) * share) - 1] * 1000
 
 
 async def _fetch(address: Address, request: Request) -> Any:
-    reader, writer = await asyncio.open_connection(*address)
-    writer.write(_encode(address, request))
-    body = await _read_body(reader, request)
-    writer.close()
-    return json.loads(body)
+    with closing(await Connection.open(address)) as connection:
+        return json.loads(await connection.send(request))
+
+
+async def _send_all_concurrently(
+    address: Address, requests: Iterator[Request], connections: int, seconds: float
+) -> list[float]:
+    opened = [await Connection.open(address) for _ in range(connections)]
+    deadline = time.perf_counter() + seconds
+    in_time = itertools.takewhile(lambda _: time.perf_counter() < deadline, requests)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_send_all(connection, in_time)) for connection in opened]
+    return sorted(latency for task in tasks for latency in task.result())
+
+
+async def _send_all(connection: Connection, requests: Iterator[Request]) -> list[float]:
+    with closing(connection):
+        return [await connection.time(request) for request in requests]
+
+
+async def _send_after_writes(address: Address, requests: Iterable[Request], write: Request) -> list[float]:
+    latencies = []
+    with closing(await Connection.open(address)) as connection:
+        for request in requests:
+            await connection.send(write)
+            latencies.append(await connection.time(request))
+    return sorted(latencies)
 
 
 async def _read_body(reader: asyncio.StreamReader, request: Request) -> bytes:
