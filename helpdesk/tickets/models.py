@@ -129,6 +129,7 @@ class Ticket(models.Model):
             models.Index(fields=["updated_at", "id"], name="tickets_ticket_updated"),
             models.Index(fields=["priority", "id"], name="tickets_ticket_priority"),
             models.Index(fields=["status", "created_at", "id"], name="tickets_ticket_status"),
+            models.Index(fields=["status", "priority", "created_at", "id"], name="tickets_ticket_status_priority"),
             models.Index(fields=["created_by", "created_at", "id"], name="tickets_ticket_creator"),
             models.Index(fields=["assigned_to", "created_at", "id"], name="tickets_ticket_assignee"),
         ]
