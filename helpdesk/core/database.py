@@ -54,4 +54,4 @@ class CompiledQuery:
     def fetch(self, ids: Mapping[int, int]) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
             cursor.execute(self.statement, [ids[placeholder] for placeholder in self.parameters])
-            return cursor.fetchall()
+            return cast("list[tuple[Any, ...]]", cursor.fetchall())

@@ -241,7 +241,7 @@ def compile_newest_comments() -> CompiledQuery:
     return CompiledQuery(comments.values(*CommentSerializer.columns(), "ticket__comments_count")[:COMMENTS_SHOWN])
 
 
-def newest_comments(ticket: Row) -> list[Row]:
+def newest_comments(ticket: Row) -> list[dict[str, Any]]:
     """Return the newest COMMENTS_SHOWN of the comments that a ticket's row counts, oldest first.
 
     Comments added since the row was read are left out. Raises Http404 when the ticket was deleted since.

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier, Event
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -185,7 +186,7 @@ def test_a_slow_reader_cannot_store_an_old_page(api, customer):
     assert list_titles() == ["After"]
 
 
-class SimultaneousMisses(dict):
+class SimultaneousMisses(dict[bytes, Any]):
     """The computations of a process, as seen by threads that all miss the same value before the first of them computes it."""
 
     def __init__(self, threads):
