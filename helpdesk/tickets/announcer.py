@@ -94,10 +94,13 @@ class Announcer:
         last_id = 0
         while events := list(self.unannounced().filter(pk__gt=last_id)[:BATCH_SIZE]):
             last_id = events[-1].pk
-            size = events_per_transaction()
+            size = events_per_transaction() if len(events) > 1 else 1
             for start in range(0, len(events), size):
                 self.failed |= announce_or_halve(events[start : start + size])
             self.scopes_to_invalidate |= scopes_to_invalidate_for(events)
+            if len(events) < BATCH_SIZE:
+                # What has been committed since has sent a notification of its own.
+                break
 
     def unannounced(self) -> TicketEventQuerySet:
         return TicketEvent.objects.unannounced().exclude(pk__in=self.failed)
