@@ -1,6 +1,8 @@
 """Query parameters of lists: strict filters, and numbered pages of which the last cost no more than the first."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from django import forms
@@ -40,23 +42,29 @@ class NumberedPages(PageNumberPagination):
         view: "APIView | None" = None,
         *,
         count: int | None = None,
+        read: Callable[..., QuerySet[Any]] | None = None,
     ) -> QuerySetT:
         """Return the rows of the requested page, in the queryset's order; `count` of the queryset is read unless given.
 
-        Raises NotFound for a page that does not exist.
+        `read(offset=, size=)` returns rows of the queryset, by default `window`'s. Raises NotFound for a page that does not exist.
         """
         self.request: Request = request
         self.count = queryset.count() if count is None else count
         self.number = self.number_in(request)
         if self.number > self.last_number:
             raise NotFound(_("Invalid page."))
-        rows = window(queryset, offset=(self.number - 1) * self.page_size, size=self.page_size, count=self.count)
+        read = read or partial(window, queryset, count=self.count)
+        rows = read(offset=(self.number - 1) * self.page_size, size=self.page_size)
         page = queryset.model._default_manager.filter(pk__in=rows.values("pk"))  # noqa: SLF001 -- a public name in all but form
         return cast("QuerySetT", page.order_by(*queryset.query.order_by))
 
     @property
     def last_number(self) -> int:
-        return max(1, -(-self.count // self.page_size))
+        return max(1, -(-self.shown_count // self.page_size))
+
+    @property
+    def shown_count(self) -> int:
+        return self.count
 
     def number_in(self, request: Request) -> int:
         """Return the number of the requested page; raises NotFound unless it is a number from 1."""
@@ -77,7 +85,7 @@ class NumberedPages(PageNumberPagination):
 
     def links(self) -> dict[str, Any]:
         return {
-            "count": self.count,
+            "count": self.shown_count,
             "next": self.link_to(self.number + 1),
             "previous": self.link_to(self.number - 1),
         }

@@ -1,12 +1,16 @@
 """Query parameters that filter and order lists."""
 
+from functools import cached_property
+
 from django.db.models import QuerySet
 from django_filters.constants import EMPTY_VALUES
 from django_filters.rest_framework import ChoiceFilter
 
 from helpdesk.core.lists import Filters, IdFilter, TextFilter
 from helpdesk.tickets.models import PRIORITY_NAMES, Comment, Priority, Status, Ticket, TicketCount
-from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, search_tickets
+from helpdesk.tickets.search import MAXIMUM_QUERY_LENGTH, MAXIMUM_QUERY_WORDS, TICKET_NUMBER, build_tsquery
+from helpdesk.tickets.search_index import fold
+from helpdesk.tickets.search_results import SearchResults
 
 # Filters by the columns of TicketCount.
 COUNTED_FILTERS = {"status", "priority", "assigned_to"}
@@ -21,11 +25,13 @@ ORDERINGS = {
 
 
 class TicketFilter(Filters):
+    """`qs` leaves out the words of a search; `search_results` applies them."""
+
     status = ChoiceFilter(choices=Status.choices)
     priority = ChoiceFilter(choices=PRIORITY_NAMES, method="with_priority")
     assigned_to = IdFilter(field_name="assigned_to_id", help_text="The id of an agent.")
     search = TextFilter(
-        method="with_words",
+        method="with_number",
         max_length=MAXIMUM_QUERY_LENGTH,
         help_text="Words or parts of words in the title, description or comments (at most the "
         f"{MAXIMUM_QUERY_WORDS} longest are used), or #12 for ticket 12.",
@@ -50,8 +56,20 @@ class TicketFilter(Filters):
     def with_priority(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
         return tickets.filter(priority=Priority[value.upper()])
 
-    def with_words(self, tickets: QuerySet[Ticket], _name: str, text: str) -> QuerySet[Ticket]:
-        return search_tickets(tickets, text)
+    def with_number(self, tickets: QuerySet[Ticket], _name: str, text: str) -> QuerySet[Ticket]:
+        number = TICKET_NUMBER.fullmatch(text.strip())
+        return tickets.filter(pk=int(number[1])) if number else tickets
+
+    @cached_property
+    def searched_words(self) -> str:
+        """The folded text of a search by words; empty without one, and of invisible characters."""
+        text = self.form.cleaned_data["search"]
+        return "" if TICKET_NUMBER.fullmatch(text.strip()) else fold(text).strip()
+
+    @cached_property
+    def search_results(self) -> SearchResults:
+        """What a search by words finds in the list."""
+        return SearchResults(self.qs, build_tsquery(self.searched_words))
 
     def in_order(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
         return tickets.order_by(value, "-id" if value.startswith("-") else "id")

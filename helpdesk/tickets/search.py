@@ -1,7 +1,7 @@
-"""Search of tickets by words, parts of words and inflections, ignoring case and accents.
+"""Queries of tickets by words, parts of words and inflections, ignoring case and accents.
 
-A search first looks up the searched words among the distinct words of all tickets (SearchWord): by part in a trigram index, by
-stem in Spanish and English. It then finds the tickets by whole words in one inverted index (SearchDocument).
+The searched words are looked up among the distinct words of all tickets (SearchWord): by part in a trigram index, by stem in
+Spanish and English. The result is a tsquery of the words that tickets have; `search_results` finds the tickets by it.
 
 Every step is bounded; beyond these bounds a search silently finds less:
 - of a query, its first 200 characters and its 10 longest words;
@@ -17,17 +17,12 @@ The words of texts, and the index of them, are in `search_index`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any, NamedTuple
 
-from django.contrib.postgres.search import SearchVectorField
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Lookup, QuerySet
-from django.db.models.sql.compiler import SQLCompiler
 
-from helpdesk.tickets.models import Ticket
 from helpdesk.tickets.search_index import (
     LETTER,
     MAXIMUM_WORD_LENGTH,
@@ -36,7 +31,6 @@ from helpdesk.tickets.search_index import (
     RUN,
     WORD,
     WORD_WITH_SIGN,
-    fold,
     pairs_of,
 )
 
@@ -46,6 +40,8 @@ MAXIMUM_QUERY_WORDS = 10
 # Shorter parts have no trigram: only the beginnings of words are searched.
 MINIMUM_PART_LENGTH = 3
 MAXIMUM_WORDS_PER_PART = 500
+# Up to so many words that begin with a part are searched one by one, which the inverted index does faster than a prefix.
+MAXIMUM_BEGINNINGS = 50
 # If more words contain a part, any of them are ranked: sorting all has no bound.
 MAXIMUM_WORDS_RANKED = 50_000
 TICKET_NUMBER = re.compile(r"#(\d{1,18})")
@@ -56,16 +52,19 @@ SIGNS = "+#."
 
 # Of the words that contain a part, the shortest of each customer ranks before the second of any: one customer who adds many
 # words does not hide those of others. Words of bulk loads all rank first.
-WORDS_LIKE = """
+SIMILAR_WORDS = """
     WITH searched AS MATERIALIZED (
         SELECT part, (ts_lexize('spanish_stem', part))[1] AS spanish, (ts_lexize('english_stem', part))[1] AS english
         FROM unnest(%(parts)s::text[]) AS part
     )
-    SELECT part, array_agg(word)
-    FROM searched CROSS JOIN LATERAL (
-        SELECT word FROM tickets_searchword WHERE spanish_stem = spanish
+    SELECT part, (
+        SELECT CASE WHEN count(*) <= %(beginnings)s THEN coalesce(array_agg(word), '{}') END
+        FROM tickets_searchword
+        WHERE word LIKE part || '%%'
+    ), ARRAY(
+        SELECT word FROM tickets_searchword WHERE spanish_stem = spanish AND NOT starts_with(word, part)
         UNION
-        SELECT word FROM tickets_searchword WHERE english_stem = english
+        SELECT word FROM tickets_searchword WHERE english_stem = english AND NOT starts_with(word, part)
         UNION
         (
             SELECT word
@@ -84,9 +83,8 @@ WORDS_LIKE = """
             ORDER BY rank, length(word), word
             LIMIT %(maximum)s
         )
-    ) AS known
-    WHERE NOT starts_with(word, part)
-    GROUP BY part
+    )
+    FROM searched
 """
 
 
@@ -98,64 +96,51 @@ class SearchTerms(NamedTuple):
     whole_words: list[str]
 
 
-@SearchVectorField.register_lookup
-class Matches(Lookup):
-    """`words__matches="'ink' & 'printer'"`: a tsquery taken as it stands."""
-
-    lookup_name = "matches"
-    prepare_rhs = False
-
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
-        words, words_params = self.process_lhs(compiler, connection)
-        query, query_params = self.process_rhs(compiler, connection)
-        return f"{words} @@ {query}::tsquery", (*words_params, *query_params)
-
-
-def search_tickets(queryset: QuerySet[Ticket], text: str) -> QuerySet[Ticket]:
-    """Filter the tickets that contain every word of a query, or ticket 12 for "#12".
-
-    A query of invisible characters does not filter; one without words, such as "!!!", finds nothing.
-    """
-    if number := TICKET_NUMBER.fullmatch(text.strip()):
-        return queryset.filter(pk=int(number[1]))
-    folded = fold(text).strip()
-    if not folded:
-        return queryset
-    query = build_tsquery(parse_query(folded[:MAXIMUM_QUERY_LENGTH]))
-    return queryset.filter(search_document__words__matches=query) if query else queryset.none()
-
-
-def build_tsquery(terms: SearchTerms) -> str:
-    """Return a tsquery for the documents that match every term; empty without terms."""
+def build_tsquery(text: str) -> str:
+    """Return a tsquery for the documents that have every word of a folded text; empty if no ticket can have them all."""
+    terms = parse_query(text[:MAXIMUM_QUERY_LENGTH])
     words = sorted(terms.words, key=len, reverse=True)[:MAXIMUM_QUERY_WORDS]
     alternatives = [part_combinations(word) for word in words]
-    parts = {part for combination in chain.from_iterable(alternatives) for part in combination}
-    similar = find_similar_words(sorted(part for part in parts if len(part) >= MINIMUM_PART_LENGTH))
-    conditions = [" | ".join(tsquery_for_parts(parts, similar) for parts in of_word) for of_word in alternatives]
+    operands = find_operands(set(chain.from_iterable(chain.from_iterable(alternatives))))
+    conditions = [
+        any_of(all_of(any_of(operands[part]) for part in combination) for combination in combinations)
+        for combinations in alternatives
+    ]
     prefixes = (f"'{word}':*" for word in terms.prefixes)
-    whole = (f"'{word}'" for word in terms.whole_words)
-    return " & ".join([*(f"({condition})" for condition in conditions), *prefixes, *whole])
+    whole_words = (f"'{word}'" for word in terms.whole_words)
+    return all_of([*conditions, *prefixes, *whole_words])
 
 
-def tsquery_for_parts(parts: Iterable[str], similar: Mapping[str, Sequence[str]]) -> str:
-    """Return a tsquery for the documents that contain, for each part, a word that begins with it or is similar to it."""
-    return " & ".join(
-        "({})".format(" | ".join([f"'{part}':*", *(f"'{word}'" for word in similar.get(part, ()))])) for part in parts
-    )
+def any_of(tsqueries: Iterable[str]) -> str:
+    """Return a tsquery that matches where any does; an empty one matches nothing."""
+    return " | ".join(f"({tsquery})" for tsquery in tsqueries if tsquery)
 
 
-def find_similar_words(parts: Sequence[str]) -> dict[str, list[str]]:
-    """Return for each part the indexed words that contain it or share a stem with it, but do not begin with it."""
-    if not parts:
-        return {}
+def all_of(tsqueries: Iterable[str]) -> str:
+    """Return a tsquery that matches where all do; an empty one matches nothing."""
+    conditions = [f"({tsquery})" for tsquery in tsqueries]
+    return "" if "()" in conditions else " & ".join(conditions)
+
+
+def find_operands(parts: Iterable[str]) -> dict[str, list[str]]:
+    """Return for each part the operands of a tsquery for the words that contain it or share a stem with it, none if no word does.
+
+    Parts too short for that match the beginnings of words, whether there are any or not.
+    """
+    operands = {part: [f"'{part}':*"] for part in parts}
     parameters: dict[str, Any] = {
-        "parts": list(parts),
+        "parts": sorted(part for part in operands if len(part) >= MINIMUM_PART_LENGTH),
+        "beginnings": MAXIMUM_BEGINNINGS,
         "maximum": MAXIMUM_WORDS_PER_PART,
         "ranked": MAXIMUM_WORDS_RANKED,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(WORDS_LIKE, parameters)
-        return dict(cursor.fetchall())
+    if parameters["parts"]:
+        with connection.cursor() as cursor:
+            cursor.execute(SIMILAR_WORDS, parameters)
+            for part, beginnings, similar in cursor:
+                words = [f"'{word}'" for word in [*(beginnings or []), *similar]]
+                operands[part] = words if beginnings is not None else [*operands[part], *words]
+    return operands
 
 
 def parse_query(text: str) -> SearchTerms:

@@ -1,6 +1,6 @@
 """Tickets, their comments and their events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, ClassVar, cast
 
@@ -32,6 +32,7 @@ from helpdesk.tickets.counts import sum_counts
 from helpdesk.tickets.filters import CommentFilter, TicketFilter
 from helpdesk.tickets.models import Comment, EventSource, Ticket, TicketCount, TicketEvent, list_scopes_for
 from helpdesk.tickets.permissions import IsAgent
+from helpdesk.tickets.search_results import MAXIMUM_RESULTS
 from helpdesk.tickets.serializers import (
     COMMENTS_SHOWN,
     CommentSerializer,
@@ -70,6 +71,33 @@ class NewCommentThrottle(CreationThrottle):
     setting = "THROTTLE_COMMENT_RATE"
 
 
+class TicketPages(NumberedPages):
+    """Pages of a list, or of the results of a search, which end after MAXIMUM_RESULTS.
+
+    More results are a `count` of MAXIMUM_RESULTS + 1.
+    """
+
+    def __init__(self, *, is_search: bool = False) -> None:
+        self.is_search = is_search
+
+    @property
+    def shown_count(self) -> int:
+        return min(self.count, MAXIMUM_RESULTS) if self.is_search else self.count
+
+    def links(self) -> dict[str, Any]:
+        return super().links() | {"count_is_exact": self.shown_count == self.count}
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        page = super().get_paginated_response_schema(schema)
+        page["required"].append("count_is_exact")
+        page["properties"]["count_is_exact"] = {
+            "type": "boolean",
+            "example": True,
+            "description": "False if a search finds more tickets than `count`; the pages end there.",
+        }
+        return page
+
+
 class CachedListViewSet(viewsets.GenericViewSet[Model]):
     """Lists from the cache; a page that is not there is read as plain rows and stored as JSON."""
 
@@ -83,7 +111,8 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         return [*throttles, self.creation_throttle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> HttpResponse:
-        filters, pages = self.validated_filters(), NumberedPages()
+        filters = self.validated_filters()
+        pages = self.pages_of(filters)
         page, count = read_page_and_count(
             self.basename,
             scopes=list_scopes_for(current_user(request)),
@@ -102,13 +131,21 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
         """Return the number of rows on all pages and, on the next line, those of the page as JSON. Raises NotFound."""
         queryset = filters.qs if filters else self.get_queryset()
         total = int(count.value or count.store(b"%d" % self.count(queryset, filters)))
-        rows = pages.paginate_queryset(queryset, request, count=total).values(*self.row_serializer.columns())
-        items = [self.row_serializer.from_row(row) for row in rows]
+        rows = pages.paginate_queryset(queryset, request, count=total, read=self.reader(filters))
+        items = [self.row_serializer.from_row(row) for row in rows.values(*self.row_serializer.columns())]
         return b"%d\n%b" % (pages.count_with(len(items)), dumps(items))
 
     def count(self, queryset: QuerySet[Any], filters: Any) -> int:
         """Return the number of rows of a filtered queryset."""
         return queryset.count()
+
+    def pages_of(self, filters: Any) -> NumberedPages:
+        """Return the pages of a filtered list."""
+        return NumberedPages()
+
+    def reader(self, filters: Any) -> Callable[..., QuerySet[Any]] | None:
+        """Return the `read` of NumberedPages.paginate_queryset."""
+        return None
 
     def validated_filters(self) -> Filters | None:
         """Return the filters of the request, None without parameters: a form costs time. Raises ValidationError."""
@@ -135,14 +172,23 @@ class CachedListViewSet(viewsets.GenericViewSet[Model]):
 class TicketViewSet(CachedListViewSet):
     queryset = Ticket.objects.none()
     filterset_class = TicketFilter
+    pagination_class = TicketPages
     creation_throttle = NewTicketThrottle
     row_serializer = TicketSerializer
 
     def get_queryset(self) -> QuerySet[Ticket]:
         return Ticket.objects.visible_to(current_user(self.request)).order_by("-created_at", "-id")
 
+    def pages_of(self, filters: TicketFilter | None) -> TicketPages:
+        return TicketPages(is_search=bool(filters and filters.searched_words))
+
+    def reader(self, filters: TicketFilter | None) -> Callable[..., QuerySet[Any]] | None:
+        return filters.search_results.page if filters and filters.searched_words else None
+
     def count(self, queryset: QuerySet[Any], filters: TicketFilter | None) -> int:
         """Return the number of tickets; that of agents, who see all tickets, is counted already for most filters."""
+        if filters and filters.searched_words:
+            return filters.search_results.count()
         counts = filters.counts() if filters else TicketCount.objects.all()
         if counts is not None and current_user(self.request).is_agent:
             return sum_counts(counts)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from helpdesk.core.admin import LargeTableAdmin
 from helpdesk.tickets.filters import TicketFilter
 from helpdesk.tickets.models import Comment, Ticket, TicketEvent
+from helpdesk.tickets.search_results import MAXIMUM_RESULTS
 
 MAX_INLINE_ROWS = 100
 LINK_LENGTH = 50
@@ -43,7 +44,7 @@ def list_url(name: str, ticket_id: int | str) -> str:
 
 
 class TicketSearchAdmin(LargeTableAdmin):
-    """Finds the rows of the tickets that the API's search finds, with the same limits."""
+    """Finds the rows of the tickets that the API's search finds, with the same limits: of the first MAXIMUM_RESULTS tickets."""
 
     search_fields = ["title"]
     search_help_text = _("Words or parts of words of the title, description and comments; #12 for ticket 12.")
@@ -56,11 +57,22 @@ class TicketSearchAdmin(LargeTableAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if not search_term:
             return queryset, False
-        search = TicketFilter({"search": search_term}, queryset=Ticket.objects.all())
+        search = TicketFilter({"search": search_term}, queryset=self.searched_tickets(queryset))
         if not search.is_valid():
             self.message_user(request, " ".join(search.form.errors["search"]), messages.WARNING)
             return queryset.none(), False
-        return self.filter_by_tickets(queryset, search.qs, search_term), False
+        if not search.searched_words:
+            return self.filter_by_tickets(queryset, search.qs, search_term), False
+        results = search.search_results
+        if results.count() > MAXIMUM_RESULTS:
+            text = gettext("More than 1,000 tickets match; these are the first.")
+            self.message_user(request, text, messages.WARNING)
+        tickets = results.page(offset=0, size=MAXIMUM_RESULTS)
+        return self.filter_by_tickets(queryset, tickets, search_term), False
+
+    def searched_tickets(self, _queryset: QuerySet[Any]) -> QuerySet[Ticket]:
+        """Return the tickets to search, in the order in which the first are listed."""
+        return Ticket.objects.order_by("-created_at", "-id")
 
     def filter_by_tickets(self, queryset: QuerySet[Any], tickets: QuerySet[Ticket], _term: str) -> QuerySet[Any]:
         return queryset.filter(ticket__in=tickets)

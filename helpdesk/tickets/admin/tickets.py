@@ -67,6 +67,9 @@ class TicketAdmin(TicketSearchAdmin, AgentModelAdmin, ChangedFieldsAdmin):
     def opened_by(self, ticket: Ticket) -> str:
         return f"{ticket.created_by.get_full_name()} ({ticket.created_by.username}, {ticket.created_by.email})"
 
+    def searched_tickets(self, queryset: QuerySet[Any]) -> QuerySet[Ticket]:
+        return queryset
+
     def filter_by_tickets(self, queryset: QuerySet[Any], tickets: QuerySet[Ticket], _term: str) -> QuerySet[Any]:
         return queryset.filter(pk__in=tickets)
 

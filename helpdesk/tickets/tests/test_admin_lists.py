@@ -214,7 +214,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(agent_client, age
 
     add_rows(agent, 20)
 
-    assert count_queries(agent_client, url) == few <= 6
+    assert count_queries(agent_client, url) == few <= 7
 
 
 def add_rows(agent, number):

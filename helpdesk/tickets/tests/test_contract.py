@@ -33,6 +33,7 @@ def test_a_list_item_has_exactly_the_core(api, agent, customer):
         "count": 1,
         "next": None,
         "previous": None,
+        "count_is_exact": True,
         "results": [
             {
                 "id": ticket.pk,
@@ -217,7 +218,7 @@ def test_a_page_that_does_not_exist_is_404(api, agent, ticket, page):
 def test_an_empty_list_has_one_empty_page(api, agent):
     response = api(agent).get("/api/tickets/?page=1")
 
-    assert response.json() == {"count": 0, "next": None, "previous": None, "results": []}
+    assert response.json() == {"count": 0, "next": None, "previous": None, "count_is_exact": True, "results": []}
 
 
 def test_filters_narrow_a_list(api, agent):

@@ -8,7 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from helpdesk.tickets import actions, search_index
 from helpdesk.tickets.models import Comment, SearchDocument, SearchWord, Ticket
-from helpdesk.tickets.search import search_tickets
+from helpdesk.tickets.search import build_tsquery
+from helpdesk.tickets.search_index import fold
+from helpdesk.tickets.search_results import SearchResults
 from helpdesk.tickets.tasks import delete_unused_search_words
 from helpdesk.tickets.tests.factories import CommentFactory, TicketFactory, by
 
@@ -29,7 +31,8 @@ def comment_of_long_words(number):
 
 
 def found(text):
-    return list(search_tickets(Ticket.objects.all(), text).values_list("title", flat=True))
+    results = SearchResults(Ticket.objects.all(), build_tsquery(fold(text)))
+    return list(Ticket.objects.filter(pk__in=results.found.ids).values_list("title", flat=True))
 
 
 def words_of(ticket):
@@ -46,7 +49,7 @@ def test_a_ticket_of_too_many_words_can_be_changed_and_is_found_by_its_title(api
     response = api(agent).patch(f"/api/tickets/{ticket.pk}/", {"title": "Scanner"})
 
     assert response.status_code == 200
-    assert found("scanner") == found(f"#{ticket.pk}") == ["Scanner"]
+    assert found("scanner") == ["Scanner"]
     assert len(words_of(ticket)) == search_index.MAXIMUM_DOCUMENT_WORDS
 
 
