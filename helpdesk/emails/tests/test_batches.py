@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from helpdesk.emails import actions, delivery, messages, recipients
+from helpdesk.emails import actions, delivery, messages
 from helpdesk.emails.messages import build_message
 from helpdesk.emails.models import Email
 from helpdesk.emails.tasks import send_due_emails, send_emails
@@ -278,7 +278,7 @@ def test_a_body_is_rendered_once_for_an_event_and_a_language(smtp, of_one_event,
 
 
 def test_the_common_body_has_each_recipients_own_link_and_is_what_they_would_get_alone(of_one_event):
-    recipients.check_recipients(of_one_event)
+    delivery.check_recipients(of_one_event)
     bodies = {}
 
     for email in of_one_event:
