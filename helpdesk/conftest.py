@@ -3,6 +3,7 @@
 import pytest
 from django.core.cache import cache
 from django.test import TestCase
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from helpdesk.core.redis import circuit
@@ -41,6 +42,12 @@ def api():
 def empty_cache():
     cache.clear()
     circuit.close()
+
+
+@pytest.fixture(autouse=True)
+def default_language():
+    """LocaleMiddleware leaves the language of the last request to the thread."""
+    translation.deactivate()
 
 
 @pytest.fixture
