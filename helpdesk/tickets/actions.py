@@ -22,6 +22,7 @@ from helpdesk.tickets.models import (
     Priority,
     Ticket,
     TicketEvent,
+    TicketQuerySet,
     list_scopes_with_tickets_of,
 )
 from helpdesk.users.models import User
@@ -126,8 +127,12 @@ def lock_ticket(actor: User, ticket_id: int) -> Ticket:
 
 @cache
 def compile_lock(role: str) -> CompiledQuery:
-    tickets = Ticket.objects.visible_to(User(pk=CALLER, role=role)).filter(pk=TICKET)
-    return CompiledQuery(tickets.order_by().locked())
+    return CompiledQuery(visible_ticket(role).locked())
+
+
+def visible_ticket(role: str) -> TicketQuerySet:
+    """Return the ticket TICKET if CALLER, a user of that role, may see it: for compiled queries."""
+    return Ticket.objects.visible_to(User(pk=CALLER, role=role)).filter(pk=TICKET).order_by()
 
 
 def check_assignee(user: User | None) -> None:

@@ -56,15 +56,19 @@ class TicketFilter(Filters):
     def with_priority(self, tickets: QuerySet[Ticket], _name: str, value: str) -> QuerySet[Ticket]:
         return tickets.filter(priority=Priority[value.upper()])
 
-    def with_number(self, tickets: QuerySet[Ticket], _name: str, text: str) -> QuerySet[Ticket]:
-        number = TICKET_NUMBER.fullmatch(text.strip())
-        return tickets.filter(pk=int(number[1])) if number else tickets
+    def with_number(self, tickets: QuerySet[Ticket], _name: str, _text: str) -> QuerySet[Ticket]:
+        return tickets if self.searched_number is None else tickets.filter(pk=self.searched_number)
+
+    @cached_property
+    def searched_number(self) -> int | None:
+        """The number of a search for "#12"."""
+        number = TICKET_NUMBER.fullmatch(self.form.cleaned_data["search"].strip())
+        return int(number[1]) if number else None
 
     @cached_property
     def searched_words(self) -> str:
         """The folded text of a search by words; empty without one, and of invisible characters."""
-        text = self.form.cleaned_data["search"]
-        return "" if TICKET_NUMBER.fullmatch(text.strip()) else fold(text).strip()
+        return fold(self.form.cleaned_data["search"]).strip() if self.searched_number is None else ""
 
     @cached_property
     def search_results(self) -> SearchResults:

@@ -46,7 +46,6 @@ from helpdesk.tickets.serializers import (
     TicketSerializer,
 )
 from helpdesk.users.authentication import current_user
-from helpdesk.users.models import User
 
 
 class CreationThrottle(AtomicThrottle):
@@ -276,9 +275,7 @@ class TicketViewSet(CachedListViewSet):
 
 @cache
 def compile_ticket(role: str) -> CompiledQuery:
-    """Return the query for a ticket, if users of that role may see it."""
-    tickets = Ticket.objects.visible_to(User(pk=CALLER, role=role)).filter(pk=TICKET).order_by()
-    return CompiledQuery(tickets.values(*TicketDetailSerializer.columns()))
+    return CompiledQuery(actions.visible_ticket(role).values(*TicketDetailSerializer.columns()))
 
 
 @cache
